@@ -1,0 +1,24 @@
+//! What a capture *is*: the exchanges production saw, sanitized, in segments that survive a crash.
+//!
+//! # Layout
+//!
+//! - [`exchange`]: one request and its response as production saw them.
+//! - [`conservation`]: the law that accounts for every request, recorded or not.
+//! - [`sanitize`]: turns an observed [`Exchange`] into a [`Sanitized`] one, or refuses. The only way in.
+//! - [`segment`]: one `*.ucap` file: writer and reader, block by block (`docs/capture-format.md`).
+//! - [`capture`]: an ordered set of segments: exchanges by arrival, statistics, verification.
+//! - [`samples`]: real texts and arrivals that the demo and the tests use.
+//!
+//! This crate knows no network.
+
+pub mod capture;
+pub mod conservation;
+pub mod exchange;
+pub mod samples;
+pub mod sanitize;
+pub mod segment;
+
+pub use capture::Capture;
+pub use conservation::Conservation;
+pub use exchange::{Body, Ending, Exchange, ExchangeId, Headers, Request, Response, UnixNanos};
+pub use sanitize::{Key, Policy, Sanitized, Sanitizer};

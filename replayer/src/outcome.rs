@@ -1,0 +1,160 @@
+//! What became of one scheduled request, and everything that a run produced.
+
+use std::time::Duration;
+
+use understudy_captures::UnixNanos;
+
+use crate::certificate::Certificate;
+use crate::plan::Plan;
+
+/// How a scheduled request ended. Every one has exactly one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// A complete response with a status below 400.
+    Ok,
+    /// A complete response with a status of 400 or more.
+    HttpError,
+    /// No complete response within the deadline.
+    Timeout,
+    /// The connection could not be opened.
+    ConnectError,
+    /// The connection broke before the response was complete, or the response was not HTTP.
+    Reset,
+    /// Never sent: the run was stopped or the generator failed.
+    NotSent,
+}
+
+/// What became of one scheduled request. Instants are nanoseconds on the monotonic clock since the run began.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Outcome {
+    /// Index in [`Plan::candidates`].
+    pub candidate: u16,
+    /// Which pass, from 0.
+    pub iteration: u16,
+    /// Position of the exchange in the scheduled part of the capture, from 0: what pairs outcomes across candidates.
+    pub exchange: u32,
+    /// Sent and counted, but not judged.
+    pub warmup: bool,
+    /// How it ended.
+    pub kind: Kind,
+    /// Status code, 0 without a response.
+    pub status: u16,
+    /// When the schedule says it starts.
+    pub intended: u64,
+    /// When the generator took it up (began to write, or to open a connection). `dispatched - intended` is the lag.
+    pub dispatched: u64,
+    /// When it was handed to an open connection. `sent - dispatched` is what connecting took.
+    pub sent: u64,
+    /// First byte of the response head; 0 without one.
+    pub first_byte: u64,
+    /// The end, whatever it was.
+    pub end: u64,
+    /// Body bytes received.
+    pub received: u32,
+    /// The connection had served before.
+    pub reused: bool,
+    /// Label and score, where the preset found them.
+    pub answer: Option<Answer>,
+}
+
+/// What the model said.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Answer {
+    /// Index in [`Rehearsal::labels`].
+    pub label: u16,
+    /// The score, when there is one.
+    pub score: Option<f32>,
+}
+
+/// What the recording says of one scheduled exchange.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Recorded {
+    /// The recorded answer, where the preset found one.
+    pub answer: Option<Answer>,
+    /// Sanitizing changed the input, so the recorded answer belongs to another text.
+    pub input_changed: bool,
+}
+
+/// The capture that was replayed.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Dataset {
+    /// Content digest.
+    pub id: String,
+    /// Exchanges in the capture.
+    pub exchanges: u64,
+    /// Exchanges in the scheduled part.
+    pub scheduled: u64,
+    /// First arrival, RFC 3339.
+    pub first: String,
+    /// Last arrival, RFC 3339.
+    pub last: String,
+    /// Places in the capture that could not be read.
+    pub damage: Vec<String>,
+}
+
+/// Everything a run produced: what the drive hands to the judge.
+#[derive(Clone, Debug)]
+pub struct Rehearsal {
+    /// Names the run and its directory.
+    pub run_id: String,
+    /// When it began.
+    pub started: UnixNanos,
+    /// How long it took.
+    pub took: Duration,
+    /// What was asked.
+    pub plan: Plan,
+    /// What was replayed.
+    pub dataset: Dataset,
+    /// Labels by index.
+    pub labels: Vec<String>,
+    /// The recording's side, by [`Outcome::exchange`].
+    pub recorded: Vec<Recorded>,
+    /// One for every scheduled request, warm-up included, in no particular order.
+    pub outcomes: Vec<Outcome>,
+    /// By candidate.
+    pub certificates: Vec<Certificate>,
+    /// The run was stopped before its end.
+    pub interrupted: bool,
+}
+
+// === impl Outcome ===
+
+impl Outcome {
+    /// Lag in nanoseconds: actual start minus intended.
+    pub fn lag(&self) -> u64 {
+        self.dispatched.saturating_sub(self.intended)
+    }
+
+    /// Response time in nanoseconds: completion minus *intended*, so that waiting for a slow target counts.
+    pub fn response_time(&self) -> u64 {
+        self.end.saturating_sub(self.intended)
+    }
+
+    /// Service time in nanoseconds: completion minus actual send.
+    pub fn service_time(&self) -> u64 {
+        self.end.saturating_sub(self.sent)
+    }
+
+    /// Whether the request was answered well.
+    pub fn is_ok(&self) -> bool {
+        self.kind == Kind::Ok
+    }
+}
+
+impl Kind {
+    /// Every kind.
+    pub const ALL: [Kind; 6] =
+        [Kind::Ok, Kind::HttpError, Kind::Timeout, Kind::ConnectError, Kind::Reset, Kind::NotSent];
+
+    /// Name in metrics, JSON and reports.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Ok => "ok",
+            Kind::HttpError => "http_error",
+            Kind::Timeout => "timeout",
+            Kind::ConnectError => "connect_error",
+            Kind::Reset => "reset",
+            Kind::NotSent => "not_sent",
+        }
+    }
+}
