@@ -9,6 +9,8 @@ pub struct Certificate {
     pub scheduled: u64,
     /// Requests that were begun.
     pub sent: u64,
+    /// Requests that waited because every allowed connection was busy.
+    pub queued: u64,
     /// p50 of lag, milliseconds.
     pub lag_p50_ms: f64,
     /// p99 of lag, milliseconds.

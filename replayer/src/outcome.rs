@@ -6,6 +6,7 @@ use understudy_captures::UnixNanos;
 
 use crate::certificate::Certificate;
 use crate::plan::Plan;
+use crate::schedule::Arrivals;
 
 /// How a scheduled request ended. Every one has exactly one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -43,7 +44,8 @@ pub struct Outcome {
     pub intended: u64,
     /// When the generator took it up (began to write, or to open a connection). `dispatched - intended` is the lag.
     pub dispatched: u64,
-    /// When it was handed to an open connection. `sent - dispatched` is what connecting took.
+    /// When it was handed to an open connection. `sent - dispatched` is what connecting took. Equal to `end` when that
+    /// never happened.
     pub sent: u64,
     /// First byte of the response head; 0 without one.
     pub first_byte: u64,
@@ -90,6 +92,8 @@ pub struct Dataset {
     pub last: String,
     /// Places in the capture that could not be read.
     pub damage: Vec<String>,
+    /// Exchanges that cannot be repeated and were left out of the schedule, by reason, with their number.
+    pub left_out: Vec<String>,
 }
 
 /// Everything a run produced: what the drive hands to the judge.
@@ -107,6 +111,8 @@ pub struct Rehearsal {
     pub dataset: Dataset,
     /// Labels by index.
     pub labels: Vec<String>,
+    /// What the schedule made of the recorded arrivals.
+    pub arrivals: Arrivals,
     /// The recording's side, by [`Outcome::exchange`].
     pub recorded: Vec<Recorded>,
     /// One for every scheduled request, warm-up included, in no particular order.

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use hyper::header::{HeaderName, HeaderValue};
+
 use crate::answers::Preset;
 
 /// A validated run: every field has been checked, every default filled in.
@@ -38,6 +40,8 @@ pub struct Plan {
     pub preset: Preset,
     /// Requests that may be sent.
     pub safety: Safety,
+    /// Fields set on every request: credentials and the like. Values are marked sensitive, so `Debug` hides them.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
     /// Limits that a candidate must keep.
     pub gates: Gates,
     /// Limits that the generator itself must keep.
