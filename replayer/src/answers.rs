@@ -1,8 +1,245 @@
 //! Label and score of a response, by preset or JSON pointer.
+//!
+//! A service that classifies says its answer somewhere in a JSON body; everything else in that body (request ids,
+//! timings, cache flags) differs between two calls that mean the same. So only what the preset points at is read
+//! and compared. Labels are folded to upper case, because backends of one model differ in it (`positive` from one
+//! runtime, `POSITIVE` from another). A response that carries the answers of several inputs has no single label
+//! and is not read.
 
-/// Where the input, label and score of an exchange are.
+use std::borrow::Cow;
+
+use serde_json::Value;
+
+/// Longest label, in bytes. What is longer is generated text, not a class, and would turn every count by label into
+/// a list of texts.
+const MAX_LABEL: usize = 128;
+
+/// Where the input, label and score of an exchange are, and which of its requests change nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Preset {
-    /// Name in plans and reports.
+    name: String,
+    /// Where the text that was classified is in a request.
+    inputs: Vec<Pointer>,
+    shape: Shape,
+    /// `POST` paths that only read.
+    safe: Vec<SafePath>,
+}
+
+/// What a response with an answer looks like.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Shape {
+    /// Label and score are where the pointers say.
+    Pointers { label: Pointer, score: Option<Pointer> },
+    /// Every class with its score, in no reliable order: the highest score is the answer. The list may be wrapped in
+    /// a list of one (a batch of one).
+    Classes,
+    /// `{"data": [{"label", "probs"}]}`, one item for each input.
+    Data,
+}
+
+/// A path that may be asked again without harm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum SafePath {
+    /// This path alone.
+    Exact(&'static str),
+    /// Everything below; ends in a slash.
+    Below(&'static str),
+}
+
+/// A JSON pointer (RFC 6901), checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Pointer(String);
+
+/// What the model said.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FoundAnswer<'a> {
+    /// The label, in upper case.
+    pub label: Cow<'a, str>,
+    /// The score, when there is one; finite.
+    pub score: Option<f32>,
+}
+
+/// There is no preset of that name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no preset is called `{name}`; there are: {}", Preset::NAMES.join(", "))]
+pub struct UnknownPreset {
+    /// The name that was asked for.
     pub name: String,
 }
+
+/// Not a JSON pointer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "`{pointer}` is not a JSON pointer: write the path of the {what} with a leading slash, as in /result/0/{what}"
+)]
+pub struct BadPointer {
+    /// What was given.
+    pub pointer: String,
+    /// `label`, `score` or `text`.
+    pub what: &'static str,
+}
+
+// === impl Preset ===
+
+impl Preset {
+    /// Every name that [`Preset::named`] knows.
+    pub const NAMES: [&'static str; 4] = ["kubesentiment", "tei", "huggingface", "vllm"];
+
+    /// A preset for a known service.
+    pub fn named(name: &str) -> Result<Preset, UnknownPreset> {
+        let known = |inputs: &[&str], shape, safe: &[SafePath]| Preset {
+            name: name.to_owned(),
+            inputs: inputs.iter().map(|p| Pointer((*p).to_owned())).collect(),
+            shape,
+            safe: safe.to_vec(),
+        };
+        match name {
+            "kubesentiment" => {
+                let shape = Shape::Pointers {
+                    label: Pointer("/label".into()),
+                    score: Some(Pointer("/score".into())),
+                };
+                Ok(known(
+                    &["/text"],
+                    shape,
+                    &[SafePath::Exact("/predict"), SafePath::Exact("/api/v1/predict")],
+                ))
+            }
+            "tei" => Ok(known(&["/inputs", "/inputs/0/0"], Shape::Classes, &[SafePath::Exact("/predict")])),
+            "huggingface" => {
+                let safe = [SafePath::Exact("/"), SafePath::Below("/models/")];
+                Ok(known(&["/inputs", "/inputs/0"], Shape::Classes, &safe))
+            }
+            "vllm" => {
+                let safe = [SafePath::Exact("/classify"), SafePath::Exact("/v1/classify")];
+                Ok(known(&["/input", "/input/0"], Shape::Data, &safe))
+            }
+            _ => Err(UnknownPreset { name: name.to_owned() }),
+        }
+    }
+
+    /// A preset for any service with JSON answers. No `POST` path is safe by it.
+    pub fn rules(label_pointer: &str, score_pointer: Option<&str>) -> Result<Preset, BadPointer> {
+        Ok(Preset {
+            name: "rules".into(),
+            inputs: ["/text", "/inputs", "/input"].map(|p| Pointer(p.to_owned())).to_vec(),
+            shape: Shape::Pointers {
+                label: Pointer::parse(label_pointer, "label")?,
+                score: score_pointer.map(|p| Pointer::parse(p, "score")).transpose()?,
+            },
+            safe: Vec::new(),
+        })
+    }
+
+    /// Name in plans and reports.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// JSON pointers of label and score, for a preset made by [`Preset::rules`].
+    pub fn pointers(&self) -> Option<(&str, Option<&str>)> {
+        match &self.shape {
+            Shape::Pointers { label, score } if self.name == "rules" => {
+                Some((&label.0, score.as_ref().map(|s| &s.0[..])))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether answers are expected to carry a score.
+    pub fn has_score(&self) -> bool {
+        !matches!(self.shape, Shape::Pointers { score: None, .. })
+    }
+
+    /// Label and score of a response body; `None` when it is not JSON, has no label, or answers several inputs.
+    pub fn answer(&self, body: &[u8]) -> Option<FoundAnswer<'_>> {
+        let body: Value = serde_json::from_slice(body).ok()?;
+        let (label, score) = match &self.shape {
+            Shape::Pointers { label, score } => {
+                let label = label_text(body.pointer(&label.0)?)?;
+                (label, score.as_ref().and_then(|p| body.pointer(&p.0)).and_then(Value::as_f64))
+            }
+            Shape::Classes => best_class(&body)?,
+            Shape::Data => {
+                let [item] = &body.get("data")?.as_array()?[..] else { return None };
+                let probs = item.get("probs").and_then(Value::as_array);
+                let best = probs.and_then(|p| p.iter().filter_map(Value::as_f64).max_by(f64::total_cmp));
+                (label_text(item.get("label")?)?, best)
+            }
+        };
+        let score = score.map(|s| s as f32).filter(|s| s.is_finite());
+        Some(FoundAnswer { label: Cow::Owned(label), score })
+    }
+
+    /// The text that a request asked about; `None` when it is not where the preset expects it.
+    pub fn input(&self, body: &[u8]) -> Option<String> {
+        let body: Value = serde_json::from_slice(body).ok()?;
+        self.inputs.iter().find_map(|p| body.pointer(&p.0).and_then(Value::as_str)).map(str::to_owned)
+    }
+
+    /// Whether a request changes nothing: `GET`, `HEAD` and `OPTIONS` by definition (RFC 9110, 9.2.1), and a `POST`
+    /// that only asks for a prediction. `path` is without query.
+    pub fn is_safe(&self, method: &[u8], path: &[u8]) -> bool {
+        match method {
+            b"GET" | b"HEAD" | b"OPTIONS" => true,
+            b"POST" => self.safe.iter().any(|safe| safe.matches(path)),
+            _ => false,
+        }
+    }
+}
+
+// === impl SafePath ===
+
+impl SafePath {
+    fn matches(self, path: &[u8]) -> bool {
+        match self {
+            Self::Exact(exact) => path == exact.as_bytes(),
+            Self::Below(folder) => path
+                .strip_prefix(folder.as_bytes())
+                .is_some_and(|rest| !rest.is_empty() && !rest.windows(2).any(|two| two == b"..")),
+        }
+    }
+}
+
+// === impl Pointer ===
+
+impl Pointer {
+    fn parse(pointer: &str, what: &'static str) -> Result<Self, BadPointer> {
+        let escapes_hold = pointer.split('~').skip(1).all(|rest| rest.starts_with(['0', '1']));
+        if pointer.starts_with('/') && escapes_hold {
+            Ok(Self(pointer.to_owned()))
+        } else {
+            Err(BadPointer { pointer: pointer.to_owned(), what })
+        }
+    }
+}
+
+/// A label as compared: scalars as text, in upper case.
+fn label_text(value: &Value) -> Option<String> {
+    let label = match value {
+        Value::String(text) => text.trim().to_uppercase(),
+        Value::Number(number) => number.to_string(),
+        Value::Bool(true) => "TRUE".to_owned(),
+        Value::Bool(false) => "FALSE".to_owned(),
+        Value::Null | Value::Array(_) | Value::Object(_) => return None,
+    };
+    (!label.is_empty() && label.len() <= MAX_LABEL).then_some(label)
+}
+
+/// The class with the highest score, of `[{label, score}, ...]` or `[[{label, score}, ...]]`.
+fn best_class(body: &Value) -> Option<(String, Option<f64>)> {
+    let mut classes = body.as_array()?;
+    if let Some(Value::Array(inner)) = classes.first() {
+        if classes.len() > 1 {
+            return None;
+        }
+        classes = inner;
+    }
+    let scored =
+        classes.iter().filter_map(|class| Some((class.get("label")?, class.get("score")?.as_f64()?)));
+    let (label, score) = scored.max_by(|a, b| a.1.total_cmp(&b.1))?;
+    Some((label_text(label)?, Some(score)))
+}
+
+#[cfg(test)]
+mod tests;
