@@ -1,13 +1,32 @@
 //! An ordered set of segments, read as one.
 
+mod merge;
+mod verify;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::conservation::Conservation;
-use crate::exchange::{Exchange, UnixNanos};
+use crate::exchange::UnixNanos;
+use crate::segment::Origin;
+use crate::segment::reader::Segment;
+
+pub use merge::Exchanges;
+pub use verify::Verification;
 
 /// Segments opened for reading: every block is known by place and instants, none is in memory.
-#[derive(Debug)]
-pub struct Capture;
+#[derive(Clone, Debug)]
+pub struct Capture {
+    /// By boot, then by their order within it.
+    segments: Arc<[Segment]>,
+    damage: Vec<Damage>,
+}
 
 /// Something that cannot be read as a capture at all; damage inside a segment is not an error but is reported by
 /// [`Capture::damage`].
@@ -19,11 +38,46 @@ pub enum CaptureError {
         /// The file or directory.
         path: PathBuf,
         /// What the system said.
-        source: std::io::Error,
+        source: io::Error,
     },
-    /// Placeholder for the rest.
-    #[error("{0}")]
-    Other(String),
+    /// A directory without segments.
+    #[error("no *.ucap in {}: give the directory that the recorder writes to, or files", path.display())]
+    Nothing {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// Something else than a segment.
+    #[error("{} is not a capture: it does not begin like a *.ucap segment", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A file that ends inside the header of a segment.
+    #[error("{} ends after {len} bytes, inside its header, and holds nothing: leave it out", path.display())]
+    TooShort {
+        /// The file.
+        path: PathBuf,
+        /// Its length in bytes.
+        len: u64,
+    },
+    /// A segment that a newer understudy wrote.
+    #[error("{} was written by format {found}, this program reads {known}: upgrade understudy", path.display())]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Major version of the file.
+        found: u16,
+        /// Newest major version that can be read.
+        known: u16,
+    },
+    /// A segment whose records are not exchanges.
+    #[error("{} holds records of kind {found:?}, this program reads exchanges: upgrade understudy", path.display())]
+    Schema {
+        /// The file.
+        path: PathBuf,
+        /// The kind its header names.
+        found: String,
+    },
 }
 
 /// A part of a segment that could not be read.
@@ -33,6 +87,8 @@ pub struct Damage {
     pub path: PathBuf,
     /// Byte offset where the damage begins.
     pub offset: u64,
+    /// Exchanges lost by it, as far as that is known.
+    pub lost: u64,
     /// What is wrong and what is lost, for people.
     pub what: String,
 }
@@ -52,24 +108,179 @@ pub struct Stats {
     pub dataset_id: String,
     /// Number of segments.
     pub segments: u64,
+    /// Bytes of all segments in their files.
+    pub bytes: u64,
+    /// Bytes of the records as stored in blocks.
+    pub stored_bytes: u64,
+    /// Bytes of the records, uncompressed.
+    pub raw_bytes: u64,
 }
 
+/// What a segment says of itself.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SegmentInfo<'a> {
+    /// The file.
+    pub path: &'a Path,
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// Who wrote it; `None` when its header is damaged.
+    pub origin: Option<&'a Origin>,
+    /// Position among the segments of one boot, from 0.
+    pub seq: u32,
+    /// Wall clock when it was begun.
+    pub began: UnixNanos,
+    /// Whether it has a footer.
+    pub closed: bool,
+    /// Exchanges in its index.
+    pub exchanges: u64,
+    /// Its counters: from the footer, or as far as they are known without one.
+    pub conservation: Conservation,
+}
+
+// === impl Capture ===
+
 impl Capture {
-    /// Opens files and directories (all `*.ucap` below a directory, not recursive).
-    pub fn open<P: AsRef<Path>>(_paths: &[P]) -> Result<Capture, CaptureError> {
-        todo!()
+    /// Opens files and directories (all `*.ucap` in a directory, not below it). A file given twice is read once.
+    ///
+    /// A file that ends inside its header is what a full disk or a kill leaves at the wrong moment: named, it is an
+    /// error; beside readable segments in a directory, it is damage.
+    pub fn open<P: AsRef<Path>>(paths: &[P]) -> Result<Capture, CaptureError> {
+        let mut segments = Vec::new();
+        let mut damage = Vec::new();
+        let mut empty = None;
+        for (path, named) in files(paths)? {
+            match Segment::open(&path) {
+                Ok(segment) => segments.push(segment),
+                Err(CaptureError::TooShort { path, len }) if !named => {
+                    let what = "the file ends inside the segment's header: nothing was recorded in it";
+                    damage.push(Damage { path: path.clone(), offset: len, lost: 0, what: what.to_owned() });
+                    empty = Some(CaptureError::TooShort { path, len });
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        if let Some(error) = empty.filter(|_| segments.is_empty()) {
+            return Err(error);
+        }
+        let boot = |segment: &Segment| segment.origin.as_ref().map(|origin| origin.boot);
+        segments.sort_by(|a, b| (boot(a), a.seq, a.began, &a.path).cmp(&(boot(b), b.seq, b.began, &b.path)));
+        damage.extend(segments.iter().flat_map(|segment| segment.damage.iter().cloned()));
+        Ok(Capture { segments: segments.into(), damage })
     }
+
     /// Totals, from indexes alone.
     pub fn stats(&self) -> Stats {
-        todo!()
+        let blocks = || self.segments.iter().flat_map(|segment| &segment.blocks);
+        Stats {
+            exchanges: self.segments.iter().map(Segment::exchanges).sum(),
+            first: blocks().map(|block| block.first).min(),
+            last: blocks().map(|block| block.last).max(),
+            conservation: self.conservation(),
+            dataset_id: self.dataset_id(),
+            segments: self.segments.len() as u64,
+            bytes: self.segments.iter().map(|segment| segment.len).sum(),
+            stored_bytes: blocks().map(|block| u64::from(block.stored_len)).sum(),
+            raw_bytes: blocks().map(|block| u64::from(block.raw_len)).sum(),
+        }
     }
-    /// Exchanges in order of arrival, across all segments. Memory is bounded by the blocks that overlap in time.
-    /// Damaged blocks are skipped; a read error ends the iteration with an error.
-    pub fn exchanges(&self) -> impl Iterator<Item = Result<Exchange, CaptureError>> + Send + 'static {
-        std::iter::empty()
+
+    /// Exchanges in order of arrival, then of id, across all segments. Memory is bounded by the blocks that overlap
+    /// in time. Damaged blocks are skipped, and named by [`Exchanges::damage`]; a read error ends the iteration with
+    /// an error.
+    pub fn exchanges(&self) -> Exchanges {
+        Exchanges::new(Arc::clone(&self.segments))
     }
-    /// Damage found so far by opening.
+
+    /// Damage found by opening. Blocks are not read by that: see [`Exchanges::damage`] and [`Capture::verify`].
     pub fn damage(&self) -> &[Damage] {
-        todo!()
+        &self.damage
     }
+
+    /// The segments, by boot and then by their order within it.
+    pub fn segments(&self) -> impl Iterator<Item = SegmentInfo<'_>> {
+        self.segments.iter().map(|segment| SegmentInfo {
+            path: &segment.path,
+            bytes: segment.len,
+            origin: segment.origin.as_ref(),
+            seq: segment.seq,
+            began: segment.began,
+            closed: segment.closed,
+            exchanges: segment.exchanges(),
+            conservation: segment.conservation,
+        })
+    }
+
+    /// Reads everything and says exactly what is wrong or missing.
+    pub fn verify<P: AsRef<Path>>(paths: &[P]) -> Result<Verification, CaptureError> {
+        verify::verify(Self::open(paths)?)
+    }
+
+    /// The law over all segments: what one segment carried out and the next one of the same boot carried in is
+    /// neither. Each request under way at the borders of the whole stays carried.
+    fn conservation(&self) -> Conservation {
+        let mut total = Conservation::default();
+        let mut before: Option<&Segment> = None;
+        for segment in self.segments.iter() {
+            let counts = segment.conservation;
+            let chained = match before.filter(|before| follows(before, segment)) {
+                Some(before) => before.conservation.carried_out.min(counts.carried_in),
+                None => 0,
+            };
+            let carried_out = total.carried_out + counts.carried_out - chained;
+            total.carried_in += counts.carried_in - chained;
+            total.join(&counts);
+            total.carried_out = carried_out;
+            before = Some(segment);
+        }
+        total
+    }
+
+    /// BLAKE3 over the sorted digests of the segments: the same exchanges in the same segments have the same id,
+    /// wherever their files lie and whatever they are called.
+    fn dataset_id(&self) -> String {
+        let digests: BTreeSet<_> = self.segments.iter().map(|segment| segment.digest).collect();
+        let mut hasher = blake3::Hasher::new();
+        for digest in &digests {
+            hasher.update(digest);
+        }
+        hasher.finalize().to_hex().to_string()
+    }
+}
+
+/// Whether `next` is the segment that its recorder wrote after `before`.
+fn follows(before: &Segment, next: &Segment) -> bool {
+    let same_boot = match (&before.origin, &next.origin) {
+        (Some(before), Some(next)) => before.boot == next.boot,
+        _ => false,
+    };
+    same_boot && before.seq.checked_add(1) == Some(next.seq)
+}
+
+/// Every file once, with whether it was named itself.
+fn files<P: AsRef<Path>>(paths: &[P]) -> Result<Vec<(PathBuf, bool)>, CaptureError> {
+    let mut files = Vec::new();
+    let mut known = BTreeSet::new();
+    for path in paths {
+        let path = path.as_ref();
+        let failed = |source| CaptureError::Io { path: path.to_owned(), source };
+        if !fs::metadata(path).map_err(failed)?.is_dir() {
+            files.push((path.to_owned(), true));
+            continue;
+        }
+        let entries = fs::read_dir(path).and_then(Iterator::collect::<io::Result<Vec<_>>>).map_err(failed)?;
+        let mut found: Vec<_> =
+            entries.into_iter().map(|entry| entry.path()).filter(|path| is_segment(path)).collect();
+        if found.is_empty() {
+            return Err(CaptureError::Nothing { path: path.to_owned() });
+        }
+        found.sort();
+        files.extend(found.into_iter().map(|file| (file, false)));
+    }
+    // The same file under two names would count its requests twice.
+    files.retain(|(path, _)| known.insert(fs::canonicalize(path).unwrap_or_else(|_| path.clone())));
+    Ok(files)
+}
+
+fn is_segment(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "ucap")
 }

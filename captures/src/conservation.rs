@@ -125,18 +125,19 @@ impl Conservation {
     }
 
     /// What happened between `earlier` and `self`, two readings of the same running totals (whose `carried_*` are
-    /// zero and which count fates only for requests already seen). What was under way at either end is carried.
+    /// zero and which count fates only for requests already seen). What was under way at either end is carried. Totals
+    /// that run backwards give counts that do not hold, rather than a panic in a recorder.
     pub fn since(&self, earlier: &Conservation) -> Conservation {
         let under_way = |c: &Conservation| c.seen.saturating_sub(c.recorded + c.dropped());
         let mut delta = Conservation {
             carried_in: under_way(earlier),
-            seen: self.seen - earlier.seen,
-            recorded: self.recorded - earlier.recorded,
+            seen: self.seen.saturating_sub(earlier.seen),
+            recorded: self.recorded.saturating_sub(earlier.recorded),
             carried_out: under_way(self),
             ..Conservation::default()
         };
         for reason in Drop::ALL {
-            delta.add(reason, self.count(reason) - earlier.count(reason));
+            delta.add(reason, self.count(reason).saturating_sub(earlier.count(reason)));
         }
         delta
     }

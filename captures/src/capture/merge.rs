@@ -1,0 +1,119 @@
+//! Exchanges of many segments in order of arrival.
+//!
+//! A recorder writes an exchange when it ends, so within a block and between blocks they are out of order; the index
+//! says from when to when a block's exchanges arrived. A block is decoded when the next exchange to emit may lie in
+//! it, and let go with its last exchange.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::sync::Arc;
+
+use super::{CaptureError, Damage};
+use crate::exchange::{Exchange, ExchangeId, UnixNanos};
+use crate::segment::reader::Segment;
+
+/// Where a block is: segment and position in its index.
+type Place = (usize, usize);
+
+/// Iterator over the exchanges of a capture, by [`Capture::exchanges`](super::Capture::exchanges).
+#[derive(Debug)]
+pub struct Exchanges {
+    segments: Arc<[Segment]>,
+    /// Blocks not yet opened, the next to open last.
+    unopened: Vec<(UnixNanos, Place)>,
+    /// Next exchange of each open block, the earliest on top.
+    next: BinaryHeap<Reverse<(UnixNanos, ExchangeId, usize)>>,
+    /// Open blocks, latest exchange first; a slot is used again when its block is exhausted.
+    open: Vec<Vec<Exchange>>,
+    free: Vec<usize>,
+    damage: Vec<Damage>,
+    failed: bool,
+}
+
+// === impl Exchanges ===
+
+impl Exchanges {
+    pub(super) fn new(segments: Arc<[Segment]>) -> Self {
+        let mut unopened: Vec<_> = segments
+            .iter()
+            .enumerate()
+            .flat_map(|(s, segment)| {
+                segment.blocks.iter().enumerate().map(move |(b, block)| (block.first, (s, b)))
+            })
+            .collect();
+        unopened.sort_unstable_by(|a, b| b.cmp(a));
+        Self {
+            segments,
+            unopened,
+            next: BinaryHeap::new(),
+            open: Vec::new(),
+            free: Vec::new(),
+            damage: Vec::new(),
+            failed: false,
+        }
+    }
+
+    /// Damage met so far: what it names was skipped.
+    pub fn damage(&self) -> &[Damage] {
+        &self.damage
+    }
+
+    /// Opens every block that may hold an exchange as early as the earliest of the open ones.
+    fn fill(&mut self) -> Result<(), CaptureError> {
+        while let Some((first, (s, b))) = self.unopened.last().copied() {
+            if self.next.peek().is_some_and(|Reverse((arrival, ..))| *arrival < first) {
+                break;
+            }
+            self.unopened.pop();
+            let segment = &self.segments[s];
+            let (mut exchanges, damage) = segment.read_block(&segment.blocks[b])?;
+            self.damage.extend(damage);
+            exchanges.sort_unstable_by_key(|exchange| Reverse(key(exchange)));
+            self.admit(exchanges);
+        }
+        Ok(())
+    }
+
+    fn admit(&mut self, exchanges: Vec<Exchange>) {
+        let Some((arrival, id)) = exchanges.last().map(key) else { return };
+        let slot = match self.free.pop() {
+            Some(slot) => {
+                self.open[slot] = exchanges;
+                slot
+            }
+            None => {
+                self.open.push(exchanges);
+                self.open.len() - 1
+            }
+        };
+        self.next.push(Reverse((arrival, id, slot)));
+    }
+}
+
+fn key(exchange: &Exchange) -> (UnixNanos, ExchangeId) {
+    (exchange.arrival, exchange.id)
+}
+
+impl Iterator for Exchanges {
+    type Item = Result<Exchange, CaptureError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.failed {
+            return None;
+        }
+        if let Err(error) = self.fill() {
+            self.failed = true;
+            return Some(Err(error));
+        }
+        let Reverse((_, _, slot)) = self.next.pop()?;
+        let exchange = self.open[slot].pop()?;
+        match self.open[slot].last().map(key) {
+            Some((arrival, id)) => self.next.push(Reverse((arrival, id, slot))),
+            None => {
+                self.open[slot] = Vec::new();
+                self.free.push(slot);
+            }
+        }
+        Some(Ok(exchange))
+    }
+}

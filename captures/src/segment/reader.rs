@@ -1,0 +1,221 @@
+//! One segment opened for reading: what it says of itself and where its blocks are; no block is in memory.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use super::block::{self, Decoded};
+use super::frame::{
+    self, BLOCK_HEADER_LEN, BlockHeader, CRC_LEN, END_MAGIC, FOOTER_MAGIC, HEAD_LEN, MAP_FRAME_HEAD_LEN,
+    SEGMENT_MAGIC, TRAILER_LEN, VERSION, u16_at, u32_at, u64_at,
+};
+use super::scan::{self, Scan};
+use super::{BlockEntry, Footer, Header, Origin, SCHEMA, plausible};
+use crate::capture::{CaptureError, Damage};
+use crate::conservation::Conservation;
+use crate::exchange::{Exchange, UnixNanos};
+
+/// A header map longer than this is damage, not a header.
+const MAX_HEADER_MAP: u32 = 1 << 20;
+
+/// A segment opened for reading.
+#[derive(Clone, Debug)]
+pub(crate) struct Segment {
+    pub(crate) path: PathBuf,
+    /// Length of the file in bytes.
+    pub(crate) len: u64,
+    /// Who wrote it; `None` when the header is damaged.
+    pub(crate) origin: Option<Origin>,
+    /// Position among the segments of one boot, from 0.
+    pub(crate) seq: u32,
+    /// Wall clock when it was begun.
+    pub(crate) began: UnixNanos,
+    /// Every block that its index names, or without an index, every block found whole.
+    pub(crate) blocks: Vec<BlockEntry>,
+    /// From the footer, or from the last checkpoint and the blocks after it.
+    pub(crate) conservation: Conservation,
+    /// From the footer, or computed over what can be read.
+    pub(crate) digest: [u8; 32],
+    /// Whether it has a footer.
+    pub(crate) closed: bool,
+    /// Where the footer begins, or the end of what was looked at.
+    pub(crate) body_end: u64,
+    /// What opening found wrong.
+    pub(crate) damage: Vec<Damage>,
+}
+
+/// What the first bytes of a file say.
+enum Head {
+    Whole(Header, u64),
+    Damaged,
+}
+
+// === impl Segment ===
+
+impl Segment {
+    /// Reads header and index; scans the blocks when there is no index.
+    pub(crate) fn open(path: &Path) -> Result<Self, CaptureError> {
+        let failed = |source| CaptureError::Io { path: path.to_owned(), source };
+        let file = File::open(path).map_err(failed)?;
+        let len = file.metadata().map_err(failed)?.len();
+        let mut segment = Self {
+            path: path.to_owned(),
+            len,
+            origin: None,
+            seq: 0,
+            began: UnixNanos(0),
+            blocks: Vec::new(),
+            conservation: Conservation::default(),
+            digest: [0; 32],
+            closed: false,
+            body_end: len,
+            damage: Vec::new(),
+        };
+        let begin = match read_head(path, &file, len)? {
+            Head::Whole(header, end) => {
+                segment.seq = header.seq;
+                segment.began = UnixNanos(header.began);
+                segment.origin = Some(header.into_origin());
+                end
+            }
+            Head::Damaged => {
+                segment.damaged(0, "the header is damaged: who wrote the segment is unknown".into());
+                SEGMENT_MAGIC.len() as u64
+            }
+        };
+        match find_footer(&file, len).map_err(failed)? {
+            Some((footer, at)) => segment.closed_by(footer, at),
+            None => segment.rebuilt_by(scan::scan(&file, begin, len).map_err(failed)?),
+        }
+        Ok(segment)
+    }
+
+    /// Exchanges that its blocks hold.
+    pub(crate) fn exchanges(&self) -> u64 {
+        self.blocks.iter().map(|block| u64::from(block.count)).sum()
+    }
+
+    /// Reads one block. The exchanges come in the order they were written, with the damage found, if any.
+    pub(crate) fn read_block(
+        &self,
+        entry: &BlockEntry,
+    ) -> Result<(Vec<Exchange>, Option<Damage>), CaptureError> {
+        let failed = |source| CaptureError::Io { path: self.path.clone(), source };
+        // Opened each time: a capture of a thousand pods would otherwise run out of descriptors.
+        let file = File::open(&self.path).map_err(failed)?;
+        let end = entry.offset.saturating_add(BLOCK_HEADER_LEN as u64 + u64::from(entry.stored_len));
+        if end > file.metadata().map_err(failed)?.len() {
+            return Ok((Vec::new(), Some(self.block_damage(entry, "the file ends before it"))));
+        }
+        let mut head = [0; BLOCK_HEADER_LEN];
+        file.read_exact_at(&mut head, entry.offset).map_err(failed)?;
+        let header = match BlockHeader::parse(&head) {
+            Some(header) if header.entry(entry.offset) == *entry => header,
+            _ => return Ok((Vec::new(), Some(self.block_damage(entry, "its header is damaged")))),
+        };
+        let mut stored = vec![0; entry.stored_len as usize];
+        file.read_exact_at(&mut stored, entry.offset + BLOCK_HEADER_LEN as u64).map_err(failed)?;
+        let Decoded { exchanges, fault } = block::decode(&header, stored);
+        let damage = fault.map(|fault| {
+            let lost = u64::from(entry.count).saturating_sub(exchanges.len() as u64);
+            Damage { lost, ..self.block_damage(entry, &fault.to_string()) }
+        });
+        Ok((exchanges, damage))
+    }
+
+    fn closed_by(&mut self, footer: Footer, at: u64) {
+        self.closed = true;
+        self.conservation = footer.conservation;
+        self.digest = footer.digest;
+        self.blocks = footer.blocks;
+        self.body_end = at;
+    }
+
+    fn rebuilt_by(&mut self, scan: Scan) {
+        for found in scan.damage {
+            self.damage.push(Damage { path: self.path.clone(), ..found });
+        }
+        if let Some((footer, at)) = scan.footer {
+            return self.closed_by(footer, at);
+        }
+        self.blocks = scan.blocks;
+        self.conservation = scan.conservation;
+        self.digest = scan.digest;
+    }
+
+    fn damaged(&mut self, offset: u64, what: String) {
+        self.damage.push(Damage { path: self.path.clone(), offset, lost: 0, what });
+    }
+
+    fn block_damage(&self, entry: &BlockEntry, fault: &str) -> Damage {
+        Damage {
+            path: self.path.clone(),
+            offset: entry.offset,
+            lost: u64::from(entry.count),
+            what: block_trouble(entry, fault),
+        }
+    }
+}
+
+/// Names a block and what is wrong with it.
+pub(super) fn block_trouble(entry: &BlockEntry, fault: &str) -> String {
+    let BlockEntry { count, first, last, .. } = entry;
+    format!(
+        "the block of {count} exchanges that arrived from {first} to {last} cannot be read whole: {fault}"
+    )
+}
+
+fn read_head(path: &Path, file: &File, len: u64) -> Result<Head, CaptureError> {
+    let failed = |source| CaptureError::Io { path: path.to_owned(), source };
+    let mut head = vec![0; HEAD_LEN.min(usize::try_from(len).unwrap_or(HEAD_LEN))];
+    file.read_exact_at(&mut head, 0).map_err(failed)?;
+    let known = head.len().min(SEGMENT_MAGIC.len());
+    if head[..known] != SEGMENT_MAGIC[..known] {
+        return Err(CaptureError::Foreign { path: path.to_owned() });
+    }
+    let too_short = || CaptureError::TooShort { path: path.to_owned(), len };
+    let (Some(major), Some(map_len)) = (u16_at(&head, 8), u32_at(&head, 12)) else {
+        return Err(too_short());
+    };
+    if major > VERSION.0 {
+        return Err(CaptureError::Newer { path: path.to_owned(), found: major, known: VERSION.0 });
+    }
+    if major == 0 || map_len > MAX_HEADER_MAP {
+        return Ok(Head::Damaged);
+    }
+    let whole = HEAD_LEN + map_len as usize + CRC_LEN;
+    if len < whole as u64 {
+        return Err(too_short());
+    }
+    head.resize(whole, 0);
+    file.read_exact_at(&mut head, 0).map_err(failed)?;
+    match frame::open_map::<Header>(&head, HEAD_LEN) {
+        Some(header) if header.schema == SCHEMA => Ok(Head::Whole(header, whole as u64)),
+        Some(header) => Err(CaptureError::Schema { path: path.to_owned(), found: header.schema }),
+        None => Ok(Head::Damaged),
+    }
+}
+
+/// The footer and its offset, found from the end of the file; `None` unless all of it is right.
+fn find_footer(file: &File, len: u64) -> io::Result<Option<(Footer, u64)>> {
+    let Some(end) = len.checked_sub(TRAILER_LEN as u64) else { return Ok(None) };
+    let mut trailer = [0; TRAILER_LEN];
+    file.read_exact_at(&mut trailer, end)?;
+    let at = u64_at(&trailer, 0).filter(|_| trailer.ends_with(&END_MAGIC));
+    let Some((at, size)) = at.and_then(|at| Some((at, end.checked_sub(at)?))) else { return Ok(None) };
+    if size < (MAP_FRAME_HEAD_LEN + CRC_LEN) as u64 {
+        return Ok(None);
+    }
+    let mut bytes = vec![0; MAP_FRAME_HEAD_LEN];
+    file.read_exact_at(&mut bytes, at)?;
+    // Before the rest is allocated: a hostile trailer may point anywhere.
+    let framed = u64::from(u32_at(&bytes, 8).unwrap_or(0)) + (MAP_FRAME_HEAD_LEN + CRC_LEN) as u64;
+    if !bytes.starts_with(&FOOTER_MAGIC) || framed != size {
+        return Ok(None);
+    }
+    bytes.resize(framed as usize, 0);
+    file.read_exact_at(&mut bytes, at)?;
+    let footer: Option<Footer> = frame::open_map(&bytes, MAP_FRAME_HEAD_LEN);
+    Ok(footer.filter(|footer| plausible(&footer.conservation)).map(|footer| (footer, at)))
+}

@@ -1,0 +1,268 @@
+//! Walks a segment frame by frame, when its footer is missing or damaged, and rebuilds what it would have said.
+//!
+//! After damage the walk goes on at the next frame that is whole by its own checksum, so that a magic which happens to
+//! occur in a payload is not taken for a frame.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+
+use super::frame::{
+    self, BLOCK_HEADER_LEN, BLOCK_MAGIC, BlockHeader, CHECKPOINT_MAGIC, CRC_LEN, FOOTER_MAGIC, FRAME_PREFIX,
+    MAP_FRAME_HEAD_LEN, u32_at,
+};
+use super::reader::block_trouble;
+use super::{BlockEntry, Checkpoint, Footer, advanced, plausible};
+use crate::capture::Damage;
+use crate::conservation::Conservation;
+use crate::exchange::UnixNanos;
+
+/// Bytes read at a time while looking for the next frame.
+const SEARCH_WINDOW: usize = 1 << 16;
+
+/// A checkpoint's map takes some 200 bytes; a longer one is damage.
+const MAX_CHECKPOINT_MAP: u32 = 1 << 16;
+
+/// What a walk found.
+#[derive(Debug)]
+pub(super) struct Scan {
+    /// Blocks that are whole.
+    pub(super) blocks: Vec<BlockEntry>,
+    /// Counts of the segment, as far as they are known.
+    pub(super) conservation: Conservation,
+    /// BLAKE3 over the bytes of the head and of all whole frames.
+    pub(super) digest: [u8; 32],
+    /// The footer and its offset, when only the trailer behind it is damaged.
+    pub(super) footer: Option<(Footer, u64)>,
+    /// What is wrong; without a path.
+    pub(super) damage: Vec<Damage>,
+}
+
+/// One frame at a place.
+enum Frame {
+    Block {
+        entry: BlockEntry,
+        bytes: Vec<u8>,
+        intact: bool,
+    },
+    Checkpoint {
+        checkpoint: Checkpoint,
+        bytes: Vec<u8>,
+    },
+    Footer {
+        footer: Footer,
+        len: u64,
+    },
+    /// A block whose header is right but which runs past the end of the file.
+    Torn {
+        entry: BlockEntry,
+    },
+    /// No frame that can be trusted.
+    Nothing,
+}
+
+/// Walks from `begin`, the end of the header, to `len`, the end of the file.
+pub(super) fn scan(file: &File, begin: u64, len: u64) -> io::Result<Scan> {
+    let mut walk = Walk::new(file, begin, len)?;
+    let mut at = begin;
+    while at < len {
+        match read_frame(file, at, len)? {
+            Frame::Block { entry, bytes, intact } => {
+                walk.block(entry, &bytes, intact);
+                at += bytes.len() as u64;
+            }
+            Frame::Checkpoint { checkpoint, bytes } => {
+                walk.checkpoint(checkpoint, &bytes);
+                at += bytes.len() as u64;
+            }
+            Frame::Footer { footer, len: footer_len } => {
+                return Ok(walk.footer(footer, at, at + footer_len));
+            }
+            Frame::Torn { entry } => {
+                walk.torn(entry);
+                return Ok(walk.unclosed(at));
+            }
+            Frame::Nothing => match next_frame(file, at + 1, len)? {
+                Some(next) => {
+                    walk.skipped(at, next);
+                    at = next;
+                }
+                None => {
+                    let what = format!("the {} bytes from here to the end are no whole block", len - at);
+                    walk.damage(at, 0, what);
+                    return Ok(walk.unclosed(at));
+                }
+            },
+        }
+    }
+    Ok(walk.unclosed(len))
+}
+
+/// What is known so far.
+struct Walk {
+    scan: Scan,
+    hasher: blake3::Hasher,
+    /// Latest arrival in a whole block.
+    last: Option<UnixNanos>,
+    checkpoint: Option<Checkpoint>,
+    /// Exchanges in blocks since the checkpoint, readable or not.
+    since_checkpoint: u64,
+}
+
+// === impl Walk ===
+
+impl Walk {
+    fn new(file: &File, begin: u64, len: u64) -> io::Result<Self> {
+        let mut head = vec![0; begin.min(len) as usize];
+        file.read_exact_at(&mut head, 0)?;
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&head);
+        let scan = Scan {
+            blocks: Vec::new(),
+            conservation: Conservation::default(),
+            digest: [0; 32],
+            footer: None,
+            damage: Vec::new(),
+        };
+        Ok(Self { scan, hasher, last: None, checkpoint: None, since_checkpoint: 0 })
+    }
+
+    fn block(&mut self, entry: BlockEntry, bytes: &[u8], intact: bool) {
+        self.since_checkpoint += u64::from(entry.count);
+        if intact {
+            self.hasher.update(bytes);
+            self.last = self.last.max(Some(entry.last));
+            self.scan.blocks.push(entry);
+        } else {
+            let what = block_trouble(&entry, "its checksum does not match");
+            self.damage(entry.offset, u64::from(entry.count), what);
+        }
+    }
+
+    fn checkpoint(&mut self, checkpoint: Checkpoint, bytes: &[u8]) {
+        self.hasher.update(bytes);
+        self.checkpoint = Some(checkpoint);
+        self.since_checkpoint = 0;
+    }
+
+    fn torn(&mut self, entry: BlockEntry) {
+        let what = format!(
+            "the segment ends in the middle of a block: its {} exchanges, which arrived from {} to {}, are lost",
+            entry.count, entry.first, entry.last
+        );
+        self.damage(entry.offset, u64::from(entry.count), what);
+    }
+
+    fn skipped(&mut self, from: u64, to: u64) {
+        let what = format!(
+            "{} bytes up to byte {to} are damaged and were skipped, with the frames in them",
+            to - from
+        );
+        self.damage(from, 0, what);
+    }
+
+    fn footer(mut self, footer: Footer, at: u64, end: u64) -> Scan {
+        // The footer's index is better than what the walk saw, and reading its blocks finds the damage again.
+        self.scan.damage.clear();
+        let what = format!("what follows the footer of byte {at} is damaged; the footer itself is whole");
+        self.damage(end, 0, what);
+        self.scan.footer = Some((footer, at));
+        self.scan
+    }
+
+    /// Ends the walk of a segment without footer, whose readable part ends at `end`.
+    fn unclosed(mut self, end: u64) -> Scan {
+        let after = match self.last {
+            Some(last) => format!("at most exchanges that ended after {last} arrived"),
+            None => "at most what it recorded in its first block".to_owned(),
+        };
+        let known = match &self.checkpoint {
+            Some(Checkpoint { at, conservation: Conservation { seen, recorded, .. } }) => format!(
+                "its last checkpoint, at {}, had seen {seen} requests and recorded {recorded}",
+                UnixNanos(*at)
+            ),
+            None => "it has no checkpoint, so drops are not known".to_owned(),
+        };
+        let what = format!(
+            "the segment was not closed (recorder killed, or still writing): {after} is missing; {known}"
+        );
+        self.damage(end, 0, what);
+        let counts = self.checkpoint.map(|checkpoint| checkpoint.conservation).unwrap_or_default();
+        self.scan.conservation = advanced(counts, self.since_checkpoint);
+        self.scan.digest = *self.hasher.finalize().as_bytes();
+        self.scan
+    }
+
+    fn damage(&mut self, offset: u64, lost: u64, what: String) {
+        self.scan.damage.push(Damage { path: PathBuf::new(), offset, lost, what });
+    }
+}
+
+// === frames ===
+
+fn read_frame(file: &File, at: u64, len: u64) -> io::Result<Frame> {
+    let room = len - at;
+    let mut head = [0; BLOCK_HEADER_LEN];
+    let available = (BLOCK_HEADER_LEN as u64).min(room) as usize;
+    file.read_exact_at(&mut head[..available], at)?;
+    let head = &head[..available];
+    if head.starts_with(&BLOCK_MAGIC) {
+        return read_block(file, at, room, head);
+    }
+    let is_checkpoint = head.starts_with(&CHECKPOINT_MAGIC);
+    let Some(map_len) = u32_at(head, 8).filter(|_| is_checkpoint || head.starts_with(&FOOTER_MAGIC)) else {
+        return Ok(Frame::Nothing);
+    };
+    let whole = (MAP_FRAME_HEAD_LEN + CRC_LEN) as u64 + u64::from(map_len);
+    if whole > room || (is_checkpoint && map_len > MAX_CHECKPOINT_MAP) {
+        return Ok(Frame::Nothing);
+    }
+    let mut bytes = vec![0; whole as usize];
+    file.read_exact_at(&mut bytes, at)?;
+    let frame = if is_checkpoint {
+        frame::open_map::<Checkpoint>(&bytes, MAP_FRAME_HEAD_LEN)
+            .filter(|checkpoint| plausible(&checkpoint.conservation))
+            .map(|checkpoint| Frame::Checkpoint { checkpoint, bytes })
+    } else {
+        frame::open_map::<Footer>(&bytes, MAP_FRAME_HEAD_LEN)
+            .filter(|footer| plausible(&footer.conservation))
+            .map(|footer| Frame::Footer { footer, len: whole })
+    };
+    Ok(frame.unwrap_or(Frame::Nothing))
+}
+
+fn read_block(file: &File, at: u64, room: u64, head: &[u8]) -> io::Result<Frame> {
+    let Some(header) = (head.len() == BLOCK_HEADER_LEN).then(|| BlockHeader::parse(head)).flatten() else {
+        return Ok(Frame::Nothing);
+    };
+    let entry = header.entry(at);
+    let whole = BLOCK_HEADER_LEN as u64 + u64::from(header.stored_len);
+    if whole > room {
+        return Ok(Frame::Torn { entry });
+    }
+    let mut bytes = vec![0; whole as usize];
+    file.read_exact_at(&mut bytes, at)?;
+    let intact = crc32fast::hash(&bytes[BLOCK_HEADER_LEN..]) == header.payload_crc;
+    Ok(Frame::Block { entry, bytes, intact })
+}
+
+/// Where the next frame begins whose checksum is right, from `from` on.
+fn next_frame(file: &File, mut from: u64, len: u64) -> io::Result<Option<u64>> {
+    let finder = memchr::memmem::Finder::new(FRAME_PREFIX);
+    let mut window = vec![0; SEARCH_WINDOW];
+    while from < len {
+        let size = (SEARCH_WINDOW as u64).min(len - from) as usize;
+        file.read_exact_at(&mut window[..size], from)?;
+        for found in finder.find_iter(&window[..size]) {
+            let at = from + found as u64;
+            if !matches!(read_frame(file, at, len)?, Frame::Nothing) {
+                return Ok(Some(at));
+            }
+        }
+        // A prefix may lie across two windows.
+        let step = size - (FRAME_PREFIX.len() - 1).min(size - 1);
+        from += step as u64;
+    }
+    Ok(None)
+}

@@ -1,0 +1,224 @@
+//! Round trips of arbitrary exchanges, rotation, the chain of counters, writing to a disk that refuses.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bytes::Bytes;
+use proptest::prelude::*;
+use proptest::{collection, option};
+
+use super::*;
+use crate::capture::Capture;
+use crate::exchange::{
+    Body, Chunk, Ending, Exchange, ExchangeId, Headers, HttpVersion, Place, Redaction, Request, Response,
+    Timing,
+};
+use crate::sanitize::Sanitized;
+
+/// A small exchange whose texts differ by `n`.
+pub(crate) fn exchange(n: u64, arrival: u64) -> Exchange {
+    let body = Bytes::from(format!("{{\"text\":\"review number {n} was rather good\"}}"));
+    Exchange {
+        id: ExchangeId(u128::from(n)),
+        connection: n / 3,
+        index: (n % 3) as u32,
+        arrival: UnixNanos(arrival),
+        request: Request {
+            method: Bytes::from_static(b"POST"),
+            target: Bytes::from_static(b"/predict"),
+            version: HttpVersion::Http11,
+            headers: Headers(vec![(
+                Bytes::from_static(b"Content-Type"),
+                Bytes::from_static(b"application/json"),
+            )]),
+            body: Body { original_len: body.len() as u64, bytes: body, ..Body::default() },
+            trailers: Headers::default(),
+        },
+        response: Some(Response {
+            status: 200,
+            version: HttpVersion::Http11,
+            headers: Headers::default(),
+            body: Body { bytes: Bytes::from_static(b"{}"), original_len: 2, ..Body::default() },
+            trailers: Headers::default(),
+        }),
+        ending: Ending::Complete,
+        timing: Timing { request_end: Some(10), response_start: Some(1_000), end: 1_500 },
+        chunks: Vec::new(),
+        redactions: Vec::new(),
+        trace_id: None,
+    }
+}
+
+pub(crate) fn sanitized(n: u64, arrival: u64) -> Sanitized {
+    Sanitized(exchange(n, arrival))
+}
+
+/// A writer of small blocks for boot `boot`.
+pub(crate) fn config(dir: &Path, boot: u64) -> WriterConfig {
+    WriterConfig {
+        dir: dir.to_owned(),
+        max_bytes: u64::MAX,
+        max_age: Duration::MAX,
+        block_bytes: 1 << 20,
+        origin: Origin { producer: "test 1".into(), boot, sample: 1.0, ..Origin::default() },
+    }
+}
+
+/// Running totals of a recorder that records everything.
+#[derive(Default)]
+pub(crate) struct Totals(pub(crate) Conservation);
+
+impl Totals {
+    /// `n` requests go by and are recorded.
+    pub(crate) fn record(&mut self, n: u64) {
+        self.0.seen += n;
+        self.0.recorded += n;
+    }
+}
+
+pub(crate) fn segments(dir: &Path) -> Vec<PathBuf> {
+    let mut paths: Vec<_> = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    paths
+}
+
+pub(crate) fn read(dir: &Path) -> Vec<Exchange> {
+    Capture::open(&[dir]).unwrap().exchanges().map(|exchange| exchange.unwrap()).collect()
+}
+
+fn bytes(max: usize) -> impl Strategy<Value = Bytes> {
+    collection::vec(any::<u8>(), 0..max).prop_map(Bytes::from)
+}
+
+fn headers() -> impl Strategy<Value = Headers> {
+    collection::vec((bytes(12), bytes(40)), 0..5).prop_map(Headers)
+}
+
+fn body() -> impl Strategy<Value = Body> {
+    let coding = option::of("[a-z]{1,8}");
+    (bytes(300), option::of(any::<u64>()), coding, any::<bool>()).prop_map(
+        |(bytes, original_len, decoded_from, truncated)| Body {
+            original_len: original_len.unwrap_or(bytes.len() as u64),
+            bytes,
+            decoded_from,
+            truncated,
+        },
+    )
+}
+
+fn version() -> impl Strategy<Value = HttpVersion> {
+    prop_oneof![Just(HttpVersion::Http10), Just(HttpVersion::Http11), Just(HttpVersion::Http2)]
+}
+
+fn any_request() -> impl Strategy<Value = Request> {
+    (bytes(8), bytes(40), version(), headers(), body(), headers()).prop_map(
+        |(method, target, version, headers, body, trailers)| Request {
+            method,
+            target,
+            version,
+            headers,
+            body,
+            trailers,
+        },
+    )
+}
+
+fn any_response() -> impl Strategy<Value = Response> {
+    (any::<u16>(), version(), headers(), body(), headers()).prop_map(
+        |(status, version, headers, body, trailers)| Response { status, version, headers, body, trailers },
+    )
+}
+
+/// Every field takes every kind of value, also those that no recorder writes today.
+pub(crate) fn any_exchange() -> impl Strategy<Value = Exchange> {
+    let place = (any::<u128>(), any::<u64>(), any::<u32>(), any::<u64>().prop_map(UnixNanos));
+    let messages = (any_request(), option::of(any_response()), any::<u8>().prop_map(Ending::from_code));
+    let timing = (option::of(any::<u64>()), option::of(any::<u64>()), any::<u64>())
+        .prop_map(|(request_end, response_start, end)| Timing { request_end, response_start, end });
+    let chunks = collection::vec((any::<u64>(), any::<u32>()), 0..4)
+        .prop_map(|chunks| chunks.into_iter().map(|(offset, len)| Chunk { offset, len }).collect());
+    let redactions = collection::vec(
+        ("[a-z]{1,9}", any::<u8>(), any::<u32>()).prop_map(|(class, place, count)| Redaction {
+            class,
+            place: Place::from_code(place),
+            count,
+        }),
+        0..4,
+    );
+    (place, messages, timing, chunks, redactions, option::of(any::<u128>())).prop_map(
+        |(
+            (id, connection, index, arrival),
+            (request, response, ending),
+            timing,
+            chunks,
+            redactions,
+            trace_id,
+        )| {
+            Exchange {
+                id: ExchangeId(id),
+                connection,
+                index,
+                arrival,
+                request,
+                response,
+                ending,
+                timing,
+                chunks,
+                redactions,
+                trace_id,
+            }
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn what_is_written_is_read_in_order_of_arrival(
+        mut exchanges in collection::vec(any_exchange(), 0..30),
+        block_bytes in 1_usize..8_000,
+    ) {
+        let dir = tempfile::tempdir().unwrap();
+        let mut writer = Writer::create(WriterConfig { block_bytes, ..config(dir.path(), 7) }).unwrap();
+        let mut written = 0;
+        for exchange in &exchanges {
+            written += writer.append(&Sanitized(exchange.clone())).unwrap();
+        }
+        let mut totals = Totals::default();
+        written += writer.finish(&mut |n| { totals.record(written + n); totals.0 }).unwrap();
+        prop_assert_eq!(written, exchanges.len() as u64);
+
+        exchanges.sort_by_key(|exchange| (exchange.arrival, exchange.id));
+        prop_assert_eq!(read(dir.path()), exchanges);
+        let verification = Capture::verify(&[dir.path()]).unwrap();
+        prop_assert!(verification.is_whole(), "{:?}", verification.findings);
+        prop_assert_eq!(verification.stats.conservation.recorded, written);
+    }
+}
+
+#[test]
+fn a_killed_recorder_leaves_everything_it_flushed_and_its_counters() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = Writer::create(config(dir.path(), 7)).unwrap();
+    let mut totals = Totals::default();
+    writer.append(&sanitized(1, 100)).unwrap();
+    writer.append(&sanitized(2, 200)).unwrap();
+    let under_way = Conservation { seen: 4, recorded: 2, queue_full: 1, ..Conservation::default() };
+    writer
+        .flush(&mut |n| {
+            totals.0 = Conservation { recorded: n, ..under_way };
+            totals.0
+        })
+        .unwrap();
+    writer.append(&sanitized(3, 300)).unwrap();
+    drop(writer);
+
+    let capture = Capture::open(&[dir.path()]).unwrap();
+    let stats = capture.stats();
+    assert_eq!(stats.exchanges, 2);
+    assert_eq!(stats.conservation, Conservation { carried_out: 1, ..under_way });
+    let [damage] = capture.damage() else { panic!("{:?}", capture.damage()) };
+    assert!(damage.what.contains("was not closed"), "{}", damage.what);
+    assert!(damage.what.contains("had seen 4 requests and recorded 2"), "{}", damage.what);
+}
