@@ -58,6 +58,11 @@ impl Exchanges {
         &self.damage
     }
 
+    #[cfg(test)]
+    pub(super) fn open_blocks(&self) -> usize {
+        self.next.len()
+    }
+
     /// Opens every block that may hold an exchange as early as the earliest of the open ones.
     fn fill(&mut self) -> Result<(), CaptureError> {
         while let Some((first, (s, b))) = self.unopened.last().copied() {

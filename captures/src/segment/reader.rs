@@ -186,7 +186,9 @@ fn read_head(path: &Path, file: &File, len: u64) -> Result<Head, CaptureError> {
     }
     let whole = HEAD_LEN + map_len as usize + CRC_LEN;
     if len < whole as u64 {
-        return Err(too_short());
+        // Cut off, or a damaged length in front of blocks that are well.
+        let frame = scan::next_frame(file, HEAD_LEN as u64, len).map_err(failed)?;
+        return frame.map(|_| Head::Damaged).ok_or_else(too_short);
     }
     head.resize(whole, 0);
     file.read_exact_at(&mut head, 0).map_err(failed)?;

@@ -248,7 +248,7 @@ fn read_block(file: &File, at: u64, room: u64, head: &[u8]) -> io::Result<Frame>
 }
 
 /// Where the next frame begins whose checksum is right, from `from` on.
-fn next_frame(file: &File, mut from: u64, len: u64) -> io::Result<Option<u64>> {
+pub(super) fn next_frame(file: &File, mut from: u64, len: u64) -> io::Result<Option<u64>> {
     let finder = memchr::memmem::Finder::new(FRAME_PREFIX);
     let mut window = vec![0; SEARCH_WINDOW];
     while from < len {

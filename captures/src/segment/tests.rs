@@ -70,9 +70,10 @@ pub(crate) struct Totals(pub(crate) Conservation);
 
 impl Totals {
     /// `n` requests go by and are recorded.
-    pub(crate) fn record(&mut self, n: u64) {
+    pub(crate) fn record(&mut self, n: u64) -> Conservation {
         self.0.seen += n;
         self.0.recorded += n;
+        self.0
     }
 }
 
@@ -186,7 +187,7 @@ proptest! {
             written += writer.append(&Sanitized(exchange.clone())).unwrap();
         }
         let mut totals = Totals::default();
-        written += writer.finish(&mut |n| { totals.record(written + n); totals.0 }).unwrap();
+        written += writer.finish(&mut |n| totals.record(written + n)).unwrap();
         prop_assert_eq!(written, exchanges.len() as u64);
 
         exchanges.sort_by_key(|exchange| (exchange.arrival, exchange.id));
@@ -221,4 +222,121 @@ fn a_killed_recorder_leaves_everything_it_flushed_and_its_counters() {
     let [damage] = capture.damage() else { panic!("{:?}", capture.damage()) };
     assert!(damage.what.contains("was not closed"), "{}", damage.what);
     assert!(damage.what.contains("had seen 4 requests and recorded 2"), "{}", damage.what);
+}
+
+#[test]
+fn segments_rotate_by_size_and_age_but_not_while_they_hold_nothing() {
+    let limits: [fn(&mut WriterConfig); 2] = [|c| c.max_bytes = 1, |c| c.max_age = Duration::ZERO];
+    for limit in limits {
+        let dir = tempfile::tempdir().unwrap();
+        let mut config = config(dir.path(), 7);
+        limit(&mut config);
+        let mut writer = Writer::create(config).unwrap();
+        let mut totals = Totals::default();
+        for n in 0..3 {
+            writer.append(&sanitized(n, n)).unwrap();
+            writer.flush(&mut |n| totals.record(n)).unwrap();
+            writer.flush(&mut |n| totals.record(n)).unwrap();
+        }
+        writer.finish(&mut |n| totals.record(n)).unwrap();
+        assert_eq!(segments(dir.path()).len(), 3);
+        assert!(Capture::verify(&[dir.path()]).unwrap().is_whole());
+    }
+}
+
+#[test]
+fn an_idle_recorder_writes_nothing_and_a_dropping_one_its_counters() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = Writer::create(config(dir.path(), 7)).unwrap();
+    let path = writer.current().unwrap().to_owned();
+    let len = || std::fs::metadata(&path).unwrap().len();
+    let begun = len();
+    let mut totals = Conservation::default();
+    writer.flush(&mut |_| totals).unwrap();
+    assert_eq!(len(), begun);
+    totals = Conservation { seen: 5, sampled_out: 5, ..totals };
+    writer.flush(&mut |_| totals).unwrap();
+    let told = len();
+    assert!(told > begun);
+    writer.flush(&mut |_| totals).unwrap();
+    assert_eq!(len(), told);
+    drop(writer);
+    assert_eq!(Capture::open(&[dir.path()]).unwrap().stats().conservation, totals);
+}
+
+#[test]
+fn a_segment_without_exchanges_is_closed_with_its_counters() {
+    let dir = tempfile::tempdir().unwrap();
+    let totals = Conservation { seen: 3, excluded: 3, ..Conservation::default() };
+    Writer::create(config(dir.path(), 7)).unwrap().finish(&mut |_| totals).unwrap();
+    let verification = Capture::verify(&[dir.path()]).unwrap();
+    assert!(verification.is_whole());
+    assert_eq!((verification.read, verification.stats.conservation), (0, totals));
+}
+
+#[test]
+fn keys_of_a_newer_minor_are_ignored_and_a_newer_major_is_refused() {
+    #[derive(Serialize)]
+    struct NewerHeader {
+        boot: u64,
+        schema: &'static str,
+        colour: &'static str,
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("1.ucap");
+    let newer = NewerHeader { boot: 7, schema: SCHEMA, colour: "green" };
+    let mut bytes = frame::segment_head(&newer).unwrap();
+    bytes[10] = 9;
+    let body = bytes.len() - frame::CRC_LEN;
+    let crc = crc32fast::hash(&bytes[..body]);
+    bytes[body..].copy_from_slice(&crc.to_le_bytes());
+    std::fs::write(&path, &bytes).unwrap();
+    let capture = Capture::open(&[&path]).unwrap();
+    assert_eq!(capture.segments().next().unwrap().origin.unwrap().boot, 7);
+
+    bytes[8] = 2;
+    std::fs::write(&path, &bytes).unwrap();
+    let refusal = Capture::open(&[&path]).unwrap_err().to_string();
+    assert!(
+        refusal.ends_with("was written by format 2, this program reads 1: upgrade understudy"),
+        "{refusal}"
+    );
+}
+
+#[test]
+fn a_block_that_claims_to_inflate_beyond_its_length_is_refused() {
+    let raw = vec![0_u8; 1 << 20];
+    let stored = zstd::bulk::compress(&raw, 1).unwrap();
+    let header = frame::BlockHeader {
+        codec: frame::Codec::Zstd,
+        count: 1,
+        first: UnixNanos(0),
+        last: UnixNanos(0),
+        stored_len: stored.len() as u32,
+        raw_len: 4096,
+        payload_crc: crc32fast::hash(&stored),
+    };
+    let decoded = block::decode(&header, stored);
+    assert_eq!(decoded.fault, Some(block::BlockFault::Inflate(4096)));
+    assert!(decoded.exchanges.is_empty());
+}
+
+#[test]
+fn bytes_after_a_record_are_not_ignored() {
+    let mut record = Vec::new();
+    wire::encode(&exchange(1, 2), &mut record).unwrap();
+    let whole = Bytes::from(record.clone());
+    assert_eq!(wire::decode(&whole, &whole).unwrap(), exchange(1, 2));
+    record.push(0xc0);
+    let longer = Bytes::from(record);
+    assert!(wire::decode(&longer, &longer).is_err());
+}
+
+#[test]
+fn a_body_is_read_without_copying_it() {
+    let mut record = Vec::new();
+    wire::encode(&exchange(1, 2), &mut record).unwrap();
+    let block = Bytes::from(record);
+    let body = wire::decode(&block, &block).unwrap().request.body.bytes;
+    assert!(block.as_ptr_range().contains(&body.as_ptr()));
 }

@@ -299,3 +299,6 @@ impl OpenSegment {
 fn encoding(error: rmp_serde::encode::Error) -> io::Error {
     io::Error::other(error)
 }
+
+#[cfg(test)]
+mod tests;
