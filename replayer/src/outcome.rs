@@ -1,9 +1,11 @@
 //! What became of one scheduled request, and everything that a run produced.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use understudy_captures::UnixNanos;
 
+use crate::answers::Preset;
 use crate::certificate::Certificate;
 use crate::plan::Plan;
 use crate::schedule::Arrivals;
@@ -121,6 +123,45 @@ pub struct Rehearsal {
     pub certificates: Vec<Certificate>,
     /// The run was stopped before its end.
     pub interrupted: bool,
+}
+
+/// Gives each label that is seen a number.
+#[derive(Clone, Debug, Default)]
+pub struct Labels {
+    names: Vec<String>,
+    numbers: HashMap<String, u16>,
+}
+
+// === impl Labels ===
+
+impl Labels {
+    /// Reads the answer in `body`, numbering its label. `None` when there is none, and for new labels once 65,535 are
+    /// known: what has so many labels does not classify.
+    pub fn answer(&mut self, preset: &Preset, body: &[u8]) -> Option<Answer> {
+        let found = preset.answer(body)?;
+        let label = match self.numbers.get(found.label.as_ref()) {
+            Some(number) => *number,
+            None => self.add(found.label.into_owned())?,
+        };
+        Some(Answer { label, score: found.score })
+    }
+
+    /// The label of a number that [`answer`](Self::answer) gave.
+    pub fn name(&self, label: u16) -> &str {
+        self.names.get(usize::from(label)).map_or("", String::as_str)
+    }
+
+    /// Labels by number.
+    pub fn into_names(self) -> Vec<String> {
+        self.names
+    }
+
+    fn add(&mut self, name: String) -> Option<u16> {
+        let number = u16::try_from(self.names.len()).ok().filter(|number| *number < u16::MAX)?;
+        self.names.push(name.clone());
+        self.numbers.insert(name, number);
+        Some(number)
+    }
 }
 
 // === impl Outcome ===

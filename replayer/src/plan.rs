@@ -1,4 +1,19 @@
 //! What a run will do, parsed and validated before any socket opens.
+//!
+//! [`Settings`] are what a user may say, on the command line or under the same names in a plan file; [`Plan::resolve`]
+//! lays the flags over the file, fills in every default and refuses what makes no sense, naming the setting and the way
+//! out. Nothing after it has to ask whether a field is valid.
+
+mod file;
+mod resolve;
+mod settings;
+mod target;
+#[cfg(test)]
+mod tests;
+mod values;
+
+pub use resolve::PlanError;
+pub use settings::Settings;
 
 use std::path::PathBuf;
 use std::time::Duration;
