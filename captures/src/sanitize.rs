@@ -1,23 +1,70 @@
 //! Turns an observed exchange into one that may be written, or refuses.
+//!
+//! # Layout
+//!
+//! - [`policy`]: what may stay, what is free text, what is dropped (`docs/policy.md`).
+//! - [`key`]: the secret behind every replacement.
+//! - [`detect`]: finds structured personal and secret data in text.
+//! - `pseudonym`, `letters`: keyed replacements that look like what they replace.
+//! - `encoded`, `masker`: read a text through its escapes and write replacements over it in place.
+//! - `headers`, `target`, `content`, `json`: the parts of an exchange.
+//!
+//! Two decisions carry the rest. What is not named by the policy goes: a field is dropped, a string replaced. And a
+//! replacement has, character by character, the length and the kind of what it replaces, so documents are rewritten
+//! where they stand, nothing moves, and the replay costs the model about the same work.
+//!
+//! What cannot be read with certainty is not written ([`Unsanitizable`]): the sanitizer fails closed.
 
 use std::ops::Deref;
-use std::path::Path;
 
-use crate::exchange::Exchange;
+use bytes::Bytes;
+
+use crate::exchange::{Exchange, Place, Request, Response};
+
+mod class;
+mod content;
+pub mod detect;
+mod encoded;
+mod headers;
+mod json;
+mod key;
+mod letters;
+mod masker;
+mod paths;
+mod policy;
+mod pseudonym;
+mod target;
+
+pub use class::Class;
+pub use key::{Key, KeyError};
+pub use policy::{Policy, PolicyError};
+
+use content::Bodies;
+use encoded::Undecodable;
+use headers::{BodyLen, Fields};
+use masker::Masker;
+use pseudonym::Pseudonyms;
+use target::Targets;
+
+/// The longest method that is registered has 17 letters; one that is longer, or no word at all, may be anything.
+const LONGEST_METHOD: usize = 32;
 
 /// An exchange that went through a [`Sanitizer`], or came out of a capture: the only kind that a segment takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sanitized(pub(crate) Exchange);
 
-/// What may stay, what is free text, what is dropped. YAML, with a built-in default that is safe for an unknown service.
-#[derive(Clone, Debug)]
-pub struct Policy;
-
-/// The secret that makes replacements deterministic and unguessable. Never written anywhere; zeroed when dropped.
-pub struct Key;
-
 /// Sanitizes exchanges under one policy and one key.
-pub struct Sanitizer;
+///
+/// Holds scratch space, so one belongs to one thread; two under the same policy and key give the same results.
+pub struct Sanitizer {
+    policy: Policy,
+    key_id: String,
+    masker: Masker,
+    targets: Targets,
+    bodies: Bodies,
+    request_fields: Fields,
+    response_fields: Fields,
+}
 
 /// Why an exchange cannot be sanitized with certainty, and so is not written.
 #[derive(Debug, thiserror::Error)]
@@ -29,15 +76,7 @@ pub struct Unsanitizable {
     pub reason: &'static str,
 }
 
-/// A policy file that cannot be used; says file, line and column.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct PolicyError(pub String);
-
-/// A key that cannot be used; says where it was looked for.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct KeyError(pub String);
+// === impl Sanitized ===
 
 impl Deref for Sanitized {
     type Target = Exchange;
@@ -53,43 +92,112 @@ impl Sanitized {
     }
 }
 
-impl Policy {
-    /// The built-in default.
-    pub fn builtin() -> Policy {
-        todo!()
-    }
-    /// Reads a policy file.
-    pub fn from_file(_path: &Path) -> Result<Policy, PolicyError> {
-        todo!()
-    }
-    /// BLAKE3 of the canonical policy, hex.
-    pub fn digest(&self) -> String {
-        todo!()
-    }
-}
-
-impl Key {
-    /// A random key that dies with the process: replacements cannot be linked across recorders.
-    pub fn random() -> Key {
-        todo!()
-    }
-    /// Reads a key: at least 32 bytes, or 64 hex digits.
-    pub fn from_file(_path: &Path) -> Result<Key, KeyError> {
-        todo!()
-    }
-    /// Names the key without revealing it, hex.
-    pub fn id(&self) -> String {
-        todo!()
-    }
-}
+// === impl Sanitizer ===
 
 impl Sanitizer {
     /// A sanitizer for one thread.
-    pub fn new(_policy: Policy, _key: Key) -> Sanitizer {
-        todo!()
+    pub fn new(policy: Policy, key: Key) -> Sanitizer {
+        let rules = policy.rules();
+        Sanitizer {
+            key_id: key.id(),
+            masker: Masker::new(Pseudonyms::new(&key), policy.detectors()),
+            targets: Targets::new(rules),
+            bodies: Bodies::new(rules),
+            request_fields: Fields::of_requests(rules),
+            response_fields: Fields::of_responses(rules),
+            policy,
+        }
     }
+
+    /// The policy it works under.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// Names the key it works under ([`Key::id`]).
+    pub fn key_id(&self) -> &str {
+        &self.key_id
+    }
+
     /// Sanitizes one exchange, or says why that cannot be done with certainty.
-    pub fn sanitize(&mut self, _exchange: Exchange) -> Result<Sanitized, Unsanitizable> {
-        todo!()
+    pub fn sanitize(&mut self, exchange: Exchange) -> Result<Sanitized, Unsanitizable> {
+        // Taken apart without `..`, so that a new field does not compile until somebody decides what may stay of it.
+        let Exchange {
+            id,
+            connection,
+            index,
+            arrival,
+            request,
+            response,
+            ending,
+            timing,
+            chunks,
+            redactions: _,
+            trace_id,
+        } = exchange;
+        self.masker.forget();
+        let request = self.request(request)?;
+        let response = response.map(|response| self.response(response)).transpose()?;
+        Ok(Sanitized(Exchange {
+            id,
+            connection,
+            index,
+            arrival,
+            request,
+            response,
+            ending,
+            timing,
+            chunks,
+            redactions: self.masker.redactions(),
+            trace_id,
+        }))
+    }
+
+    fn request(&mut self, request: Request) -> Result<Request, Unsanitizable> {
+        let Request { method, target, version, headers, body, trailers } = request;
+        let method = checked_method(method)?;
+        let target = self.targets.sanitize(target, &mut self.masker).map_err(|Undecodable| {
+            Unsanitizable { place: "request target", reason: "not valid UTF-8 when decoded" }
+        })?;
+        let body = self
+            .bodies
+            .sanitize(body, &headers, Place::RequestBody, &mut self.masker)
+            .map_err(|reason| Unsanitizable { place: "request body", reason })?;
+        let len = BodyLen::of(&body);
+        Ok(Request {
+            method,
+            target,
+            version,
+            headers: self.request_fields.sanitize(headers, len, &mut self.masker),
+            body,
+            trailers: self.request_fields.sanitize(trailers, len, &mut self.masker),
+        })
+    }
+
+    fn response(&mut self, response: Response) -> Result<Response, Unsanitizable> {
+        let Response { status, version, headers, body, trailers } = response;
+        let body = self
+            .bodies
+            .sanitize(body, &headers, Place::ResponseBody, &mut self.masker)
+            .map_err(|reason| Unsanitizable { place: "response body", reason })?;
+        let len = BodyLen::of(&body);
+        Ok(Response {
+            status,
+            version,
+            headers: self.response_fields.sanitize(headers, len, &mut self.masker),
+            body,
+            trailers: self.response_fields.sanitize(trailers, len, &mut self.masker),
+        })
     }
 }
+
+fn checked_method(method: Bytes) -> Result<Bytes, Unsanitizable> {
+    let word = (1..=LONGEST_METHOD).contains(&method.len()) && method.iter().all(u8::is_ascii_alphabetic);
+    match word {
+        true => Ok(method),
+        false => Err(Unsanitizable { place: "request method", reason: "not a word of at most 32 letters" }),
+    }
+}
+
+#[cfg(test)]
+mod tests;

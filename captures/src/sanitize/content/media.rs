@@ -1,0 +1,99 @@
+//! Media types: patterns over them, and their character set.
+
+use serde::{Deserialize, Serialize};
+
+/// A media type in lower case. `*` stands for any type or subtype, and `*+json` for any subtype with that suffix.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub(in crate::sanitize) struct MediaPattern(String);
+
+// === impl MediaPattern ===
+
+impl MediaPattern {
+    /// Whether `media` (type and subtype, any case) is meant.
+    pub(super) fn matches(&self, media: &str) -> bool {
+        let media = media.to_ascii_lowercase();
+        let (Some((kind, sub)), Some((own_kind, own_sub))) = (media.split_once('/'), self.0.split_once('/'))
+        else {
+            return false;
+        };
+        let sub_matches = match own_sub.strip_prefix('*') {
+            Some(suffix) => sub.ends_with(suffix),
+            None => sub == own_sub,
+        };
+        sub_matches && (own_kind == "*" || own_kind == kind)
+    }
+}
+
+impl TryFrom<String> for MediaPattern {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let token = |part: &str| {
+            !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&^_.+-".contains(&b))
+        };
+        let good = text.split_once('/').is_some_and(|(kind, sub)| {
+            let suffix = sub.strip_prefix('*');
+            (kind == "*" || token(kind))
+                && suffix.map_or(token(sub), |s| s.is_empty() || s.starts_with('+') && token(&s[1..]))
+        });
+        if !good {
+            return Err(format!(
+                "`{text}` is not a media type; write `type/subtype`, `type/*` or `type/*+suffix`"
+            ));
+        }
+        Ok(Self(text.to_ascii_lowercase()))
+    }
+}
+
+impl From<MediaPattern> for String {
+    fn from(pattern: MediaPattern) -> String {
+        pattern.0
+    }
+}
+
+/// Whether the character set that a content type declares is UTF-8 or a part of it; undeclared counts as UTF-8, and
+/// bytes that are not are refused later.
+pub(super) fn is_utf8(content_type: &str) -> bool {
+    content_type.split(';').skip(1).filter_map(|parameter| parameter.split_once('=')).all(|(name, value)| {
+        !name.trim().eq_ignore_ascii_case("charset")
+            || matches!(
+                value.trim().trim_matches('"').to_ascii_lowercase().as_str(),
+                "utf-8" | "utf8" | "us-ascii" | "ascii"
+            )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn matches(pattern: &str, media: &str) -> bool {
+        MediaPattern::try_from(pattern.to_owned()).unwrap().matches(media)
+    }
+
+    #[test]
+    fn wildcards_cover_subtypes_and_suffixes() {
+        assert!(matches("application/json", "Application/JSON"));
+        assert!(matches("*/*+json", "application/problem+json"));
+        assert!(matches("text/*", "text/plain"));
+        assert!(!matches("text/*", "application/text"));
+        assert!(!matches("*/*+json", "application/json"));
+        assert!(!matches("application/json", "nonsense"));
+    }
+
+    #[test]
+    fn what_is_no_media_type_is_refused() {
+        for bad in ["json", "/json", "text/", "te xt/plain", "text/*plain"] {
+            assert!(MediaPattern::try_from(bad.to_owned()).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn other_character_sets_are_seen() {
+        assert!(is_utf8("application/json"));
+        assert!(is_utf8("text/plain; charset=\"UTF-8\"; format=flowed"));
+        assert!(!is_utf8("text/plain; Charset=utf-16"));
+        assert!(!is_utf8("text/plain; charset=iso-8859-1"));
+    }
+}

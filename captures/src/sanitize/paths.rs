@@ -1,0 +1,261 @@
+//! Patterns over the places of a document: JSON pointers with wildcards, compiled into a trie.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+/// A JSON pointer (RFC 6901) in which `*` stands for any one step and `**` for any number of steps, none included.
+/// `/` alone or nothing is the document itself.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Pattern(String);
+
+/// What a policy says of a string.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Treatment {
+    /// Only what the detectors find is replaced.
+    FreeText,
+    /// Kept when it is short, apart from what the detectors find.
+    Keep,
+    /// Replaced as a whole.
+    Replace,
+}
+
+/// Many patterns, walked together.
+#[derive(Clone, Debug)]
+pub(super) struct Paths {
+    nodes: Vec<Node>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Node {
+    steps: Vec<(Box<[u8]>, u32)>,
+    any: Option<u32>,
+    /// Where `**` leads.
+    deep: Option<u32>,
+    /// The node is the inside of `**`: any step leads back to it.
+    repeats: bool,
+    says: Option<Treatment>,
+}
+
+/// Where a walk through a document stands: the active nodes of each level.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Walk {
+    active: Vec<u32>,
+    levels: Vec<u32>,
+}
+
+// === impl Pattern ===
+
+impl Pattern {
+    fn steps(&self) -> impl Iterator<Item = &str> {
+        self.0.split('/').skip(1).filter(|_| self.0 != "/")
+    }
+
+    /// Whether it matches the steps of a path.
+    pub(super) fn matches(&self, path: &[&str]) -> bool {
+        fn go(pattern: &[&str], path: &[&str]) -> bool {
+            match (pattern, path) {
+                ([], []) => true,
+                (["**", rest @ ..], _) => (0..=path.len()).any(|skip| go(rest, &path[skip..])),
+                (["*", rest @ ..], [_, tail @ ..]) => go(rest, tail),
+                ([step, rest @ ..], [head, tail @ ..]) => step == head && go(rest, tail),
+                _ => false,
+            }
+        }
+        go(&self.steps().collect::<Vec<_>>(), path)
+    }
+}
+
+impl TryFrom<String> for Pattern {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        if !text.is_empty() && !text.starts_with('/') {
+            return Err(format!("`{text}` is not a JSON pointer: it begins with `/`, as in `/{text}`"));
+        }
+        let bad_escape = text.split('~').skip(1).any(|rest| !rest.starts_with(['0', '1']));
+        if bad_escape {
+            return Err(format!("`{text}` is not a JSON pointer: write `~0` for `~` and `~1` for `/`"));
+        }
+        if let Some(step) = text.split('/').find(|step| step.contains("**") && step.len() > 2) {
+            return Err(format!("`{step}`: `**` stands for whole steps, so nothing may stand beside it"));
+        }
+        Ok(Self(text))
+    }
+}
+
+impl From<Pattern> for String {
+    fn from(pattern: Pattern) -> String {
+        pattern.0
+    }
+}
+
+// === impl Paths ===
+
+impl Paths {
+    /// Where both lists match, free text wins: it is the weaker promise, and a model's input must stay usable.
+    pub(super) fn new(free_text: &BTreeSet<Pattern>, keep: &BTreeSet<Pattern>) -> Self {
+        let mut paths = Self { nodes: vec![Node::default()] };
+        keep.iter().for_each(|p| paths.insert(p, Treatment::Keep));
+        free_text.iter().for_each(|p| paths.insert(p, Treatment::FreeText));
+        paths
+    }
+
+    fn insert(&mut self, pattern: &Pattern, treatment: Treatment) {
+        let mut at = 0;
+        for step in pattern.steps() {
+            at = match step {
+                "*" => self.link(at, |node| &mut node.any),
+                "**" => {
+                    let deep = self.link(at, |node| &mut node.deep);
+                    self.nodes[deep].repeats = true;
+                    deep
+                }
+                _ => self.literal(at, step.replace("~1", "/").replace("~0", "~").as_bytes()),
+            };
+        }
+        self.nodes[at].says = Some(treatment);
+    }
+
+    fn link(&mut self, from: usize, slot: impl Fn(&mut Node) -> &mut Option<u32>) -> usize {
+        let fresh = self.nodes.len() as u32;
+        let to = *slot(&mut self.nodes[from]).get_or_insert(fresh);
+        if to == fresh {
+            self.nodes.push(Node::default());
+        }
+        to as usize
+    }
+
+    fn literal(&mut self, from: usize, step: &[u8]) -> usize {
+        if let Some((_, to)) = self.nodes[from].steps.iter().find(|(known, _)| **known == *step) {
+            return *to as usize;
+        }
+        let fresh = self.nodes.len();
+        self.nodes[from].steps.push((step.into(), fresh as u32));
+        self.nodes.push(Node::default());
+        fresh
+    }
+}
+
+// === impl Walk ===
+
+impl Walk {
+    /// Starts at the document itself.
+    pub(super) fn restart(&mut self, paths: &Paths) {
+        self.active.clear();
+        self.levels.clear();
+        self.levels.push(0);
+        self.activate(paths, 0);
+    }
+
+    /// Goes into the member or element named `step`.
+    pub(super) fn enter(&mut self, paths: &Paths, step: &[u8]) {
+        let from = self.top();
+        let to = self.active.len();
+        self.levels.push(to as u32);
+        for i in from..to {
+            let at = self.active[i];
+            let node = &paths.nodes[at as usize];
+            if let Some((_, next)) = node.steps.iter().find(|(known, _)| **known == *step) {
+                self.activate(paths, *next);
+            }
+            if let Some(next) = node.any {
+                self.activate(paths, next);
+            }
+            if node.repeats {
+                self.activate(paths, at);
+            }
+        }
+    }
+
+    /// Goes back out.
+    pub(super) fn leave(&mut self) {
+        let from = self.top();
+        self.active.truncate(from);
+        self.levels.pop();
+    }
+
+    /// What the policy says of a string here.
+    pub(super) fn treatment(&self, paths: &Paths) -> Treatment {
+        let said = self.active[self.top()..].iter().filter_map(|at| paths.nodes[*at as usize].says);
+        said.min().unwrap_or(Treatment::Replace)
+    }
+
+    fn top(&self) -> usize {
+        self.levels.last().map_or(0, |from| *from as usize)
+    }
+
+    fn activate(&mut self, paths: &Paths, at: u32) {
+        self.active.push(at);
+        if let Some(deep) = paths.nodes[at as usize].deep {
+            self.activate(paths, deep);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pattern(text: &str) -> Pattern {
+        Pattern::try_from(text.to_owned()).unwrap()
+    }
+
+    fn says(free: &[&str], keep: &[&str], path: &[&str]) -> Treatment {
+        let set = |list: &[&str]| list.iter().map(|p| pattern(p)).collect();
+        let paths = Paths::new(&set(free), &set(keep));
+        let mut walk = Walk::default();
+        walk.restart(&paths);
+        path.iter().for_each(|step| walk.enter(&paths, step.as_bytes()));
+        walk.treatment(&paths)
+    }
+
+    #[test]
+    fn literal_steps_wildcards_and_depth_match() {
+        assert_eq!(says(&["/text"], &[], &["text"]), Treatment::FreeText);
+        assert_eq!(says(&["/text"], &[], &["text", "0"]), Treatment::Replace);
+        assert_eq!(says(&["/inputs/*/*"], &[], &["inputs", "3", "0"]), Treatment::FreeText);
+        assert_eq!(says(&[], &["/**/label"], &["label"]), Treatment::Keep);
+        assert_eq!(says(&[], &["/**/label"], &["a", "b", "label"]), Treatment::Keep);
+        assert_eq!(says(&[], &["/a/**"], &["a", "x", "y"]), Treatment::Keep);
+        assert_eq!(says(&[], &["/a/**"], &["b"]), Treatment::Replace);
+        assert_eq!(says(&[], &[""], &[]), Treatment::Keep);
+        assert_eq!(says(&[], &["/a~1b/~0c"], &["a/b", "~c"]), Treatment::Keep);
+    }
+
+    #[test]
+    fn free_text_wins_over_keep() {
+        assert_eq!(says(&["/*"], &["/label"], &["label"]), Treatment::FreeText);
+    }
+
+    #[test]
+    fn leaving_restores_the_level_above() {
+        let paths = Paths::new(&[pattern("/a/b"), pattern("/c")].into(), &BTreeSet::new());
+        let mut walk = Walk::default();
+        walk.restart(&paths);
+        walk.enter(&paths, b"a");
+        walk.enter(&paths, b"b");
+        assert_eq!(walk.treatment(&paths), Treatment::FreeText);
+        walk.leave();
+        assert_eq!(walk.treatment(&paths), Treatment::Replace);
+        walk.leave();
+        walk.enter(&paths, b"c");
+        assert_eq!(walk.treatment(&paths), Treatment::FreeText);
+    }
+
+    #[test]
+    fn patterns_match_paths_directly() {
+        assert!(pattern("/**/users/*").matches(&["api", "v1", "users", "7"]));
+        assert!(pattern("/**/users/*").matches(&["users", "7"]));
+        assert!(!pattern("/**/users/*").matches(&["users"]));
+        assert!(!pattern("/users/*").matches(&["v1", "users", "7"]));
+    }
+
+    #[test]
+    fn what_is_no_pointer_is_refused() {
+        for bad in ["text", "/a~2", "/a**b", "/x~"] {
+            assert!(Pattern::try_from(bad.to_owned()).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! Keyed replacements that look like what they replace.
+//!
+//! A replacement has the same characters in kind and in UTF-8 length, position by position: a digit for a digit, a
+//! lower-case letter for a lower-case one, a Cyrillic letter for a Cyrillic one. So a sanitized body has the length of
+//! the original, and every replacement can be written over what it replaces. It is drawn from BLAKE3 in keyed mode over
+//! the *canonical* value (a card without its separators, an e-mail address without case): equal values get equal
+//! replacements, and without the key nobody can go back or test a guess.
+
+use zeroize::Zeroizing;
+
+use super::class::Class;
+use super::key::Key;
+use super::letters;
+
+mod numbers;
+
+/// Draws replacements under one key.
+pub(super) struct Pseudonyms {
+    classes: [Zeroizing<[u8; 32]>; Class::ALL.len()],
+    leaf: Zeroizing<[u8; 32]>,
+    token: Zeroizing<[u8; 32]>,
+}
+
+/// An endless stream of bytes drawn for one value.
+struct Stream {
+    reader: blake3::OutputReader,
+    buffer: Zeroizing<[u8; 64]>,
+    used: usize,
+}
+
+// === impl Pseudonyms ===
+
+impl Pseudonyms {
+    pub(super) fn new(key: &Key) -> Self {
+        Self {
+            classes: Class::ALL.map(|class| key.derive(class.name())),
+            leaf: key.derive("leaf"),
+            token: key.derive("token-field"),
+        }
+    }
+
+    /// The replacement of a whole value of unknown meaning.
+    pub(super) fn leaf(&self, text: &str) -> String {
+        shaped(text, &mut Stream::new(&self.leaf, text.as_bytes()), letters::replace)
+    }
+
+    /// The replacement of a finding.
+    pub(super) fn finding(&self, class: Class, text: &str) -> String {
+        let key = &self.classes[class as usize];
+        match class {
+            Class::Card => numbers::card(text, key),
+            Class::Iban => numbers::iban(text, key),
+            Class::Phone => numbers::phone(text, key),
+            Class::Ssn => numbers::ssn(text, key),
+            Class::Ip if !text.contains(':') => numbers::ipv4(text, key),
+            Class::Ip | Class::Mac => {
+                let canonical = text.to_ascii_lowercase();
+                shaped(text, &mut Stream::new(key, canonical.as_bytes()), letters::replace_hex)
+            }
+            Class::Token if text.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-') => {
+                let canonical = text.to_ascii_lowercase();
+                shaped(text, &mut Stream::new(key, canonical.as_bytes()), letters::replace_hex)
+            }
+            Class::Email => {
+                let canonical = text.to_lowercase();
+                shaped(text, &mut Stream::new(key, canonical.as_bytes()), letters::replace)
+            }
+            Class::Jwt | Class::ApiKey => {
+                let kept = super::detect::secrets::prefix_len(class, text);
+                let mut stream = Stream::new(key, text.as_bytes());
+                format!("{}{}", &text[..kept], shaped(&text[kept..], &mut stream, letters::replace))
+            }
+            Class::PrivateKey => private_key(text, &mut Stream::new(key, text.as_bytes())),
+            Class::Url | Class::Token => {
+                shaped(text, &mut Stream::new(key, text.as_bytes()), letters::replace)
+            }
+        }
+    }
+
+    /// A token of fixed shape (that of a UUID, version 8) that stands for a header value whose equality matters.
+    pub(super) fn token(&self, value: &[u8]) -> String {
+        let hash = blake3::keyed_hash(&self.token, value);
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&hash.as_bytes()[..16]);
+        bytes[6] = bytes[6] & 0x0f | 0x80;
+        bytes[8] = bytes[8] & 0x3f | 0x80;
+        let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
+        format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+    }
+}
+
+/// Replaces each character of `text` by `replace(char, random)`, and never returns `text` itself unless no character of
+/// it can be replaced.
+fn shaped(text: &str, stream: &mut Stream, replace: fn(char, u32) -> char) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        // Only what can change draws from the stream, so that separators do not shift the letters behind them.
+        let fixed = replace(c, 0) == c && replace(c, 1) == c;
+        out.push(if fixed { c } else { replace(c, stream.next()) });
+    }
+    if out == text {
+        out = differ(text, stream, replace);
+    }
+    out
+}
+
+/// `text` with its first replaceable character turned into another one.
+fn differ(text: &str, stream: &mut Stream, replace: fn(char, u32) -> char) -> String {
+    let mut changed = false;
+    let first = stream.next();
+    text.chars()
+        .map(|c| {
+            if changed {
+                return c;
+            }
+            let other = (0..4).map(|step| replace(c, first.wrapping_add(step))).find(|o| *o != c);
+            changed = other.is_some();
+            other.unwrap_or(c)
+        })
+        .collect()
+}
+
+/// Replaces what lies between the first and the last line of a key block, so that it still reads as one.
+fn private_key(text: &str, stream: &mut Stream) -> String {
+    let head = text.find('-').and_then(|_| text[11..].find("-----")).map_or(0, |at| at + 16);
+    let tail = text.rfind("-----END").filter(|at| *at >= head).unwrap_or(text.len());
+    format!("{}{}{}", &text[..head], shaped(&text[head..tail], stream, letters::replace), &text[tail..])
+}
+
+// === impl Stream ===
+
+impl Stream {
+    fn new(key: &[u8; 32], value: &[u8]) -> Self {
+        let mut hasher = blake3::Hasher::new_keyed(key);
+        hasher.update(value);
+        Self { reader: hasher.finalize_xof(), buffer: Zeroizing::new([0; 64]), used: 64 }
+    }
+
+    fn next(&mut self) -> u32 {
+        if self.used + 4 > self.buffer.len() {
+            self.reader.fill(&mut self.buffer[..]);
+            self.used = 0;
+        }
+        let at = self.used;
+        self.used += 4;
+        u32::from_le_bytes([self.buffer[at], self.buffer[at + 1], self.buffer[at + 2], self.buffer[at + 3]])
+    }
+
+    fn digit(&mut self) -> u8 {
+        b'0' + (self.next() % 10) as u8
+    }
+
+    /// One of `from..=to`.
+    fn between(&mut self, from: u8, to: u8) -> u8 {
+        from + (self.next() % u32::from(to - from + 1)) as u8
+    }
+}
+
+#[cfg(test)]
+mod tests;
