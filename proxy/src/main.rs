@@ -1,1 +1,79 @@
-fn main() {}
+//! `understudy-proxy`: arguments in, one ready line on standard output, logs on standard error, an exit code.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+use understudy_proxy::{Args, Config, Failure, Sockets};
+
+fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => {
+            // Nothing is left to do when the terminal is gone too.
+            error.print().ok();
+            return if error.use_stderr() { ExitCode::from(64) } else { ExitCode::SUCCESS };
+        }
+    };
+    start_logging();
+    match serve(args) {
+        Ok(code) => code,
+        Err(failure) => {
+            writeln!(io::stderr(), "understudy-proxy: {failure}").ok();
+            ExitCode::from(failure.code())
+        }
+    }
+}
+
+fn serve(args: Args) -> Result<ExitCode, Failure> {
+    let config = Config::from_args(args)?;
+    let sockets = Sockets::bind(&config)?;
+    let bug = |error: io::Error| Failure::Bug(format!("a bound socket has no address: {error}"));
+    let ready_line = format!(
+        "understudy-proxy: listening on {}, upstream {}, admin on {}",
+        sockets.traffic_addr().map_err(bug)?,
+        config.upstream,
+        sockets.admin_addr().map_err(bug)?,
+    );
+    let summary = understudy_proxy::run(config, sockets, stop_signal(), move || {
+        let mut out = io::stdout();
+        // Without standard output the sidecar serves all the same.
+        writeln!(out, "{ready_line}").and_then(|()| out.flush()).ok();
+    })?;
+    let counts = summary.conservation;
+    tracing::info!(seen = counts.seen, recorded = counts.recorded, dropped = counts.dropped(), "stopped");
+    if !summary.flushed {
+        return Err(Failure::Output("the captures directory did not take the last exchanges in time".to_owned()));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// SIGTERM from Kubernetes, SIGINT from a terminal: the same orderly end.
+async fn stop_signal() {
+    match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
+        (Ok(mut terminate), Ok(mut interrupt)) => {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        }
+        (Err(error), _) | (_, Err(error)) => {
+            tracing::error!(%error, "signals cannot be handled; SIGTERM will end the process without a footer");
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+/// Logs to standard error; `RUST_LOG` chooses. A panic is logged by its place alone, since its message may quote
+/// what passed.
+fn start_logging() {
+    let filter = EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| EnvFilter::new("info,pingora_core=warn,pingora_runtime=warn"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(|place| format!("{}:{}", place.file(), place.line()));
+        tracing::error!(place = place.as_deref().unwrap_or("unknown"), "a panic was contained or ended a thread");
+    }));
+}

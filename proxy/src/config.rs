@@ -1,0 +1,241 @@
+//! What the command line means, checked before any socket opens.
+
+use std::fmt;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use understudy_captures::{Key, Policy};
+
+use crate::args::Args;
+use crate::failure::Failure;
+
+/// Everything that a sidecar needs to know; every value was checked.
+pub struct Config {
+    /// Address that clients connect to.
+    pub listen: SocketAddr,
+    /// The service.
+    pub upstream: SocketAddr,
+    /// Address of metrics, health and the recording switch.
+    pub admin: SocketAddr,
+    /// Threads that move traffic, at least 1.
+    pub threads: usize,
+    /// How long exchanges under way may take to finish after the signal to stop.
+    pub drain: Duration,
+    /// Whether recording is on at the start.
+    pub record: bool,
+    /// What the tap keeps.
+    pub scope: Scope,
+    /// What waits for the recorder.
+    pub queue: QueueLimits,
+    /// Where and how the recorder writes.
+    pub store: Store,
+    /// What may stay, what is replaced.
+    pub policy: Policy,
+    /// Secret of the replacements.
+    pub key: Key,
+}
+
+/// Which exchanges the tap keeps.
+#[derive(Clone, Debug)]
+pub struct Scope {
+    /// Share of connections, (0, 1].
+    pub sample: f64,
+    /// Paths left out.
+    pub exclude: Vec<PathPattern>,
+    /// Largest body in bytes, of request and response each.
+    pub max_body: usize,
+}
+
+/// A request path, or the beginning of one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PathPattern {
+    /// Exactly this path.
+    Exact(String),
+    /// Any path that begins so.
+    Prefix(String),
+}
+
+/// Bounds of what waits between the data threads and the recorder.
+#[derive(Clone, Copy, Debug)]
+pub struct QueueLimits {
+    /// Batches.
+    pub batches: usize,
+    /// Bytes of exchanges, half of them under way and half waiting.
+    pub bytes: usize,
+}
+
+/// Where and how segments are written.
+#[derive(Clone, Debug)]
+pub struct Store {
+    /// Directory of the segments.
+    pub dir: PathBuf,
+    /// Longest time that an exchange stays unwritten.
+    pub flush_interval: Duration,
+    /// Size at which a new segment is begun.
+    pub segment_bytes: u64,
+    /// Age at which a new segment is begun.
+    pub segment_age: Duration,
+    /// Pod name for the segment header.
+    pub pod: Option<String>,
+    /// Node name for the segment header.
+    pub node: Option<String>,
+}
+
+/// Environment variable that may hold the key itself.
+const KEY_VARIABLE: &str = "UNDERSTUDY_KEY";
+
+/// Smallest buffer with which a batch and some exchanges under way still fit.
+const SMALLEST_BUFFER: u64 = 1 << 20;
+
+// === impl Config ===
+
+impl Config {
+    /// Checks the arguments, reads policy and key, resolves the service's name. Opens no socket.
+    pub fn from_args(args: Args) -> Result<Config, Failure> {
+        let usage = |text: String| Err(Failure::Usage(text));
+        if !(args.sample > 0.0 && args.sample <= 1.0) {
+            return usage(format!(
+                "--sample {} is not a share in (0, 1]; to record nothing use --no-record",
+                args.sample
+            ));
+        }
+        if args.threads == 0 || args.threads > 256 {
+            return usage(format!("--threads {} is not between 1 and 256", args.threads));
+        }
+        if args.queue == 0 || args.queue > 65_536 {
+            return usage(format!("--queue {} is not between 1 and 65536", args.queue));
+        }
+        if args.buffer < SMALLEST_BUFFER {
+            return usage(format!("--buffer {} is below 1MiB, too little for any traffic", args.buffer));
+        }
+        if args.flush_interval.is_zero() || args.segment_age.is_zero() || args.segment_bytes == 0 {
+            return usage("--flush-interval, --segment-age and --segment-bytes must not be 0".to_owned());
+        }
+        let exclude =
+            args.exclude_paths.iter().map(|path| PathPattern::parse(path)).collect::<Result<Vec<_>, _>>()?;
+        let upstream = resolve(&args.upstream)?;
+        for (flag, address) in [("--listen", args.listen), ("--admin", args.admin)] {
+            if address.port() != 0 && same_socket(address, upstream) {
+                return usage(format!(
+                    "--upstream {upstream} is the sidecar's own {flag} {address}; name the service's address"
+                ));
+            }
+        }
+        if args.listen.port() != 0 && same_socket(args.listen, args.admin) {
+            return usage(format!("--listen and --admin are both {}; give them two ports", args.listen));
+        }
+        let policy = match &args.policy {
+            Some(path) => {
+                readable(path, "--policy")?;
+                Policy::from_file(path).map_err(|error| Failure::Data(error.to_string()))?
+            }
+            None => Policy::builtin(),
+        };
+        Ok(Config {
+            listen: args.listen,
+            upstream,
+            admin: args.admin,
+            threads: args.threads,
+            drain: args.drain,
+            record: !args.no_record,
+            scope: Scope { sample: args.sample, exclude, max_body: clamp(args.max_body) },
+            queue: QueueLimits { batches: args.queue, bytes: clamp(args.buffer) },
+            store: Store {
+                dir: args.captures,
+                flush_interval: args.flush_interval,
+                segment_bytes: args.segment_bytes,
+                segment_age: args.segment_age,
+                pod: args.pod,
+                node: args.node,
+            },
+            policy,
+            key: key(args.key_file)?,
+        })
+    }
+}
+
+fn clamp(bytes: u64) -> usize {
+    usize::try_from(bytes).unwrap_or(usize::MAX)
+}
+
+fn readable(path: &std::path::Path, flag: &str) -> Result<(), Failure> {
+    std::fs::File::open(path)
+        .map(drop)
+        .map_err(|error| Failure::Input(format!("cannot read {flag} {}: {error}", path.display())))
+}
+
+fn resolve(upstream: &str) -> Result<SocketAddr, Failure> {
+    if !upstream.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok()) {
+        return Err(Failure::Usage(format!(
+            "--upstream {upstream} is not HOST:PORT, such as 127.0.0.1:8080"
+        )));
+    }
+    let addresses: Vec<SocketAddr> = upstream
+        .to_socket_addrs()
+        .map_err(|error| Failure::Unavailable(format!("cannot resolve --upstream {upstream}: {error}")))?
+        .collect();
+    // `localhost` often resolves to ::1 first, where services that bind 127.0.0.1 do not listen.
+    let preferred = addresses.iter().find(|address| address.is_ipv4()).or(addresses.first());
+    preferred
+        .copied()
+        .ok_or_else(|| Failure::Unavailable(format!("--upstream {upstream} resolves to no address")))
+}
+
+/// Whether a connection to `target` could arrive at a listener on `bound`.
+fn same_socket(bound: SocketAddr, target: SocketAddr) -> bool {
+    bound.port() == target.port()
+        && (bound.ip() == target.ip()
+            || (bound.ip().is_unspecified() && target.ip().is_loopback())
+            || (target.ip().is_unspecified() && bound.ip().is_loopback()))
+}
+
+fn key(file: Option<PathBuf>) -> Result<Key, Failure> {
+    let path = match file {
+        Some(path) => path,
+        None if std::env::var_os(KEY_VARIABLE).is_some() => {
+            return Key::from_env(KEY_VARIABLE).map_err(|error| Failure::Data(error.to_string()));
+        }
+        None => {
+            tracing::info!(
+                "no --key-file and no {KEY_VARIABLE}: replacements use a random key that ends with this process"
+            );
+            return Ok(Key::random());
+        }
+    };
+    readable(&path, "--key-file")?;
+    Key::from_file(&path).map_err(|error| Failure::Data(error.to_string()))
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config")
+            .field("listen", &self.listen)
+            .field("upstream", &self.upstream)
+            .field("admin", &self.admin)
+            .field("store", &self.store)
+            .finish_non_exhaustive()
+    }
+}
+
+// === impl PathPattern ===
+
+impl PathPattern {
+    fn parse(text: &str) -> Result<PathPattern, Failure> {
+        if !text.starts_with('/') {
+            return Err(Failure::Usage(format!("--exclude-path {text} does not begin with /")));
+        }
+        Ok(match text.strip_suffix('*') {
+            Some(prefix) => PathPattern::Prefix(prefix.to_owned()),
+            None => PathPattern::Exact(text.to_owned()),
+        })
+    }
+
+    /// Whether it matches a path (without query).
+    pub fn matches(&self, path: &[u8]) -> bool {
+        match self {
+            PathPattern::Exact(exact) => path == exact.as_bytes(),
+            PathPattern::Prefix(prefix) => path.starts_with(prefix.as_bytes()),
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! The sidecar: a transparent relay beside the service, with a passive tap that records what passes.
+//!
+//! # Layout
+//!
+//! - [`args`], [`config`], [`failure`]: what was asked for, checked before any socket opens.
+//! - [`sidecar`]: a sidecar's life, from its sockets to its last footer.
+//! - `data`, `relay`: threads that move bytes. Nothing below may make them wait.
+//! - `tap`: follows the bytes that were passed on and assembles exchanges; `desk` is where it puts them.
+//! - `batch`, `handover`: exchanges on their way to the recorder, bounded; what has no room is dropped and counted.
+//! - `recorder`: sanitizes and writes, on a thread of its own.
+//! - `ledger`: accounts for every request; `admin` shows it.
+//!
+//! ```text
+//! client <-> relay <-> service        never waits for what is below
+//!              | tap -> desk -> batch
+//!              v try_send
+//!           recorder: assemble -> sanitize -> segment
+//! ```
+
+pub mod args;
+pub mod config;
+pub mod failure;
+pub mod sidecar;
+
+mod admin;
+mod batch;
+mod clock;
+mod data;
+mod desk;
+mod handover;
+mod ledger;
+mod recorder;
+mod relay;
+mod tap;
+
+pub use args::Args;
+pub use config::Config;
+pub use failure::Failure;
+pub use sidecar::{Sockets, Summary, run};
