@@ -1,15 +1,96 @@
-//! `understudy capture`.
+//! `understudy capture`: what is in a capture, is it whole, and its exchanges in text.
 
-use std::io::Write;
+mod cat;
+mod stats;
+mod text;
+mod verify;
+
+#[cfg(test)]
+mod tests;
+
+use std::io::{self, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+use understudy_captures::capture::{CaptureError, Damage};
 
 use super::Failure;
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Say what a capture holds: counters, arrivals, methods, paths, redactions (reads all of it)
+    Stats(Source),
+    /// Read everything and say exactly what is damaged or missing; exits with 1 if anything is
+    Verify(Source),
+    /// Print exchanges in order of arrival
+    Cat(cat::Args),
+}
+
+/// Where a capture is and who reads the output.
+#[derive(Debug, clap::Args)]
+struct Source {
+    /// Segments (*.ucap), or directories of them
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    /// Print JSON for machines
+    #[arg(long)]
+    json: bool,
+}
 
 /// Runs the command.
-pub fn run(_args: Args, _out: &mut dyn Write) -> Result<ExitCode, Failure> {
-    Err(Failure::Bug("not wired".into()))
+pub fn run(args: Args, out: &mut dyn Write) -> Result<ExitCode, Failure> {
+    match args.command {
+        Command::Stats(source) => stats::run(&source, out),
+        Command::Verify(source) => verify::run(&source, out),
+        Command::Cat(args) => cat::run(&args, out),
+    }
+}
+
+/// What a reading error means for the user.
+fn unreadable(error: CaptureError) -> Failure {
+    match error {
+        CaptureError::Io { .. } | CaptureError::Nothing { .. } => Failure::Input(error.to_string()),
+        CaptureError::Foreign { .. }
+        | CaptureError::TooShort { .. }
+        | CaptureError::Newer { .. }
+        | CaptureError::Schema { .. } => Failure::Data(error.to_string()),
+    }
+}
+
+/// Ends printing: a reader that has seen enough (`head`) is no failure.
+fn printed(result: io::Result<()>) -> Result<(), Failure> {
+    match result {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::Output(format!("cannot write the output: {error}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn print_json(value: &Value, out: &mut dyn Write) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, value)?;
+    writeln!(out)?;
+    out.flush()
+}
+
+fn damage_json(damage: &Damage) -> Value {
+    json!({
+        "path": damage.path.to_string_lossy(),
+        "offset": damage.offset,
+        "lost": damage.lost,
+        "what": damage.what,
+    })
+}
+
+fn print_damage(damage: &Damage, out: &mut dyn Write) -> io::Result<()> {
+    writeln!(out, "{}: byte {}: {}", damage.path.display(), damage.offset, damage.what)
 }
