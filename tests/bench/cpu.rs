@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use understudy_tests::process::{Finished, succeed};
 
 /// CPU seconds that the threads of `pid` used so far; with `named`, only those whose name starts so.
-pub fn seconds(pid: u32, named: Option<&str>) -> Result<f64> {
+pub(crate) fn seconds(pid: u32, named: Option<&str>) -> Result<f64> {
     let mut total = 0.0;
     for task in std::fs::read_dir(format!("/proc/{pid}/task"))? {
         let task = task?.path();
@@ -21,11 +21,16 @@ pub fn seconds(pid: u32, named: Option<&str>) -> Result<f64> {
 }
 
 /// Runs a command to its end and returns the CPU seconds, user and system, that it used.
-pub fn of_command(program: &str, args: &[String]) -> Result<(f64, Finished)> {
+pub(crate) fn of_command(program: &str, args: &[String]) -> Result<(f64, Finished)> {
     let mut command = Command::new("bash");
     command.arg("-c").arg("TIMEFORMAT='cpu %U %S'; time \"$@\"").arg("bash").arg(program).args(args);
     let finished = succeed(&mut command)?;
-    let line = finished.stderr.lines().rev().find_map(|l| l.strip_prefix("cpu ")).context("bash reports the time")?;
+    let line = finished
+        .stderr
+        .lines()
+        .rev()
+        .find_map(|l| l.strip_prefix("cpu "))
+        .context("bash reports the time")?;
     let cpu = line.split(' ').map(|t| t.parse::<f64>().context("a number")).sum::<Result<f64>>()?;
     Ok((cpu, finished))
 }

@@ -14,12 +14,13 @@ use crate::table;
 const SECONDS: u64 = 6;
 
 /// Prints the table.
-pub fn run(out: &mut dyn Write) -> Result<()> {
+pub(crate) fn run(out: &mut dyn Write) -> Result<()> {
     let app = Nginx::answering()?;
     let mut rows = Vec::new();
     for rate in [500, 2_000, 5_000] {
         let certificate = replay(&app, rate)?;
-        let figure = |key: &str| certificate[key].as_f64().with_context(|| format!("no {key} in {certificate}"));
+        let figure =
+            |key: &str| certificate[key].as_f64().with_context(|| format!("no {key} in {certificate}"));
         let (p50, p99) = (figure("lag_p50_ms")?, figure("lag_p99_ms")?);
         let tokio = tokio_lag(rate)?;
         rows.push(vec![
@@ -38,7 +39,8 @@ pub fn run(out: &mut dyn Write) -> Result<()> {
         "Constant rate for {SECONDS} s against nginx on the same machine; the certificate's figures. *tokio* is a bare \
          `sleep_until` on the same schedule, without any request.\n"
     )?;
-    let head = ["rate", "p50", "p99", "max", "tokio p50 / p99", "times better p50 / p99", "achieved over asked"];
+    let head =
+        ["rate", "p50", "p99", "max", "tokio p50 / p99", "times better p50 / p99", "achieved over asked"];
     table::write(out, &head, &rows)
 }
 
@@ -63,7 +65,8 @@ fn replay(app: &Nginx, rate: u64) -> Result<Value> {
         "--out",
         &runs.to_string_lossy(),
     ])?;
-    let run = std::fs::read_dir(&runs).with_context(|| format!("{finished:?}"))?.next().context("a run")??.path();
+    let run =
+        std::fs::read_dir(&runs).with_context(|| format!("{finished:?}"))?.next().context("a run")??.path();
     let run: Value = serde_json::from_str(&std::fs::read_to_string(run.join("run.json"))?)?;
     Ok(run["certificates"][0].clone())
 }

@@ -26,7 +26,7 @@ struct Contender<'a> {
 }
 
 /// Prints the table.
-pub fn run(out: &mut dyn Write) -> Result<()> {
+pub(crate) fn run(out: &mut dyn Write) -> Result<()> {
     let app = Nginx::answering()?;
     let nginx = Nginx::forwarding(&app.listen)?;
     let haproxy = Haproxy::forwarding(&app.listen)?;

@@ -5,7 +5,7 @@ use std::io::Write;
 use anyhow::Result;
 
 /// The middle of `samples`; of an even number, the mean of the two in the middle.
-pub fn median(samples: &[f64]) -> f64 {
+pub(crate) fn median(samples: &[f64]) -> f64 {
     let mut sorted = samples.to_vec();
     sorted.sort_by(f64::total_cmp);
     let n = sorted.len();
@@ -17,14 +17,14 @@ pub fn median(samples: &[f64]) -> f64 {
 }
 
 /// Smallest and largest.
-pub fn span(samples: &[f64]) -> (f64, f64) {
+pub(crate) fn span(samples: &[f64]) -> (f64, f64) {
     let smallest = samples.iter().copied().fold(f64::INFINITY, f64::min);
     let largest = samples.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     (smallest, largest)
 }
 
 /// Writes a Markdown table.
-pub fn write(out: &mut dyn Write, head: &[&str], rows: &[Vec<String>]) -> Result<()> {
+pub(crate) fn write(out: &mut dyn Write, head: &[&str], rows: &[Vec<String>]) -> Result<()> {
     writeln!(out, "| {} |", head.join(" | "))?;
     writeln!(out, "|{}", " --- |".repeat(head.len()))?;
     for row in rows {

@@ -19,7 +19,7 @@ const CONNECTIONS: usize = 16;
 const BODY: &str = r#"{"text":"the lens is sharp, but the menu is a maze"}"#;
 
 /// Prints the table.
-pub fn run(out: &mut dyn Write) -> Result<()> {
+pub(crate) fn run(out: &mut dyn Write) -> Result<()> {
     let app = Nginx::answering()?;
     let scratch = tempfile::tempdir()?;
     let captures = scratch.path().join("captures");
@@ -44,8 +44,10 @@ pub fn run(out: &mut dyn Write) -> Result<()> {
         ];
         // `max` mode keeps no schedule, so its verdict is not asked for: exit code and all.
         let program = program("understudy").display().to_string();
-        let wrapped: Vec<String> =
-            ["-c".to_owned(), "\"$@\" || true".to_owned(), "sh".to_owned(), program].into_iter().chain(args).collect();
+        let wrapped: Vec<String> = ["-c".to_owned(), "\"$@\" || true".to_owned(), "sh".to_owned(), program]
+            .into_iter()
+            .chain(args)
+            .collect();
         let (cpu, finished) = cpu::of_command("sh", &wrapped)?;
         anyhow::ensure!(finished.stdout.contains("verdict: "), "the replay ran: {finished:?}");
         Ok(REQUESTS as f64 / cpu)
@@ -118,7 +120,7 @@ fn record(app: &Nginx, captures: &Path) -> Result<()> {
 }
 
 /// The least that a hyper client can do: the same requests over as many connections on one thread.
-pub fn bare_hyper_client(args: &[String], out: &mut dyn Write) -> Result<()> {
+pub(crate) fn bare_hyper_client(args: &[String], out: &mut dyn Write) -> Result<()> {
     let target = args.first().context("bare-hyper-client ADDRESS")?.clone();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let local = tokio::task::LocalSet::new();

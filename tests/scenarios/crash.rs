@@ -21,11 +21,8 @@ fn kill_9_under_load_loses_at_most_the_last_flush_interval() -> Result<()> {
     sidecar.process.wait()?;
     load.join().expect("the load generator's thread ends well")?;
 
-    let served: Vec<f64> = nginx
-        .log()?
-        .iter()
-        .filter_map(|line| line.split(' ').next()?.parse().ok())
-        .collect();
+    let served: Vec<f64> =
+        nginx.log()?.iter().filter_map(|line| line.split(' ').next()?.parse().ok()).collect();
     // One flush interval, the hand-over of a batch, and slack for a loaded machine.
     let safe = served.iter().filter(|instant| **instant < killed - 1.5).count() as u64;
     let dir = captures.path().to_string_lossy().into_owned();
@@ -33,7 +30,10 @@ fn kill_9_under_load_loses_at_most_the_last_flush_interval() -> Result<()> {
     let number = |key: &str| stats[key].as_u64().with_context(|| format!("no {key} in {stats}"));
     let accounted = number("exchanges")? + number("queue_full")?;
     assert!(safe > 1_000, "the load ran: {safe}");
-    assert!(accounted >= safe, "{accounted} accounted for, {safe} were answered before the last flush interval");
+    assert!(
+        accounted >= safe,
+        "{accounted} accounted for, {safe} were answered before the last flush interval"
+    );
     assert!(number("exchanges")? <= served.len() as u64, "nothing is invented");
 
     let verify = understudy(&["capture", "verify", &dir])?;

@@ -22,8 +22,16 @@ fn count(stats: &Value, key: &str) -> Result<u64> {
 
 /// `seen` equals the sum of all fates, nothing is under way.
 fn assert_law(stats: &Value) -> Result<()> {
-    let fates =
-        ["recorded", "sampled_out", "excluded", "over_limit", "unparseable", "unsanitizable", "queue_full", "io_error"];
+    let fates = [
+        "recorded",
+        "sampled_out",
+        "excluded",
+        "over_limit",
+        "unparseable",
+        "unsanitizable",
+        "queue_full",
+        "io_error",
+    ];
     let sum: u64 = fates.iter().map(|f| count(stats, f)).sum::<Result<u64>>()?;
     assert_eq!(count(stats, "seen")?, sum, "the conservation law: {stats}");
     assert_eq!((count(stats, "carried_in")?, count(stats, "carried_out")?), (0, 0), "{stats}");
@@ -171,7 +179,8 @@ fn a_full_disk_stops_the_recording_and_not_the_traffic() -> Result<()> {
     let nginx = Nginx::answering()?;
     let captures = tempfile::tempdir()?;
     let body = captures.path().join("body.json");
-    let noise: String = (0..4_000_u32).map(|n| char::from(b'a' + (n.wrapping_mul(2_654_435_761) >> 27) as u8 % 26)).collect();
+    let noise: String =
+        (0..4_000_u32).map(|n| char::from(b'a' + (n.wrapping_mul(2_654_435_761) >> 27) as u8 % 26)).collect();
     std::fs::write(&body, format!(r#"{{"text":"{noise}"}}"#))?;
     // A file size limit stands in for a full disk: the kernel refuses the write in the same place.
     let mut command = std::process::Command::new("sh");

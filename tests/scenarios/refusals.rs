@@ -33,7 +33,11 @@ fn assert_refused(finished: &Finished, code: i32, words: &[&str]) {
 fn captures_that_cannot_be_read_are_named() -> Result<()> {
     let dir = tempfile::tempdir()?;
     let missing = dir.path().join("none.ucap");
-    assert_refused(&understudy(&["capture", "stats", missing.to_str().context("utf-8")?])?, 66, &["none.ucap"]);
+    assert_refused(
+        &understudy(&["capture", "stats", missing.to_str().context("utf-8")?])?,
+        66,
+        &["none.ucap"],
+    );
 
     let foreign = dir.path().join("foreign.ucap");
     std::fs::write(&foreign, "GET / HTTP/1.1\r\nHost: this is no capture\r\n\r\n")?;
@@ -101,14 +105,20 @@ fn plans_are_refused_before_a_socket_opens() -> Result<()> {
     let file = out.path().join("not a directory");
     std::fs::write(&file, "")?;
     let below = file.join("runs");
-    let refused =
-        understudy(&["replay", capture, "--candidate", &candidate, "--out", below.to_str().context("utf-8")?])?;
+    let refused = understudy(&[
+        "replay",
+        capture,
+        "--candidate",
+        &candidate,
+        "--out",
+        below.to_str().context("utf-8")?,
+    ])?;
     assert_refused(&refused, 73, &["not a directory"]);
 
     let plan = out.path().join("plan.yaml");
-    std::fs::write(&plan, format!("captures: [{capture}]\ncandidates:\n  - name: big\n    url: http://{dead}\nspeeed: 2\n"))?;
+    std::fs::write(&plan, format!("captures: [{capture}]\ncandidates:\n  big: http://{dead}\nspeeed: 2\n"))?;
     let refused = understudy(&["replay", plan.to_str().context("utf-8")?])?;
-    assert_refused(&refused, 64, &["plan.yaml:5:1", "speeed"]);
+    assert_refused(&refused, 64, &["plan.yaml:4:1", "speeed"]);
     Ok(())
 }
 
@@ -117,7 +127,9 @@ fn the_sidecar_refuses_what_it_cannot_do() -> Result<()> {
     let dir = tempfile::tempdir()?;
     let upstream = understudy_tests::peers::free_address()?;
     let sidecar = |more: &[&str]| {
-        finish(Command::new(program("understudy-proxy")).args(Sidecar::args(&upstream, dir.path())).args(more))
+        finish(
+            Command::new(program("understudy-proxy")).args(Sidecar::args(&upstream, dir.path())).args(more),
+        )
     };
 
     let holder = std::net::TcpListener::bind("127.0.0.1:0")?;

@@ -204,7 +204,9 @@ pub fn wrk(url: &str, seconds: u32, connections: u32, script: Option<&Path>) -> 
         .lines()
         .filter(|l| l.contains("Non-2xx") || l.contains("Socket errors"))
         .filter_map(|l| l.split_once(':'))
-        .flat_map(|(_, counts)| counts.split(|c: char| !c.is_ascii_digit()).filter_map(|n| n.parse::<u64>().ok()))
+        .flat_map(|(_, counts)| {
+            counts.split(|c: char| !c.is_ascii_digit()).filter_map(|n| n.parse::<u64>().ok())
+        })
         .sum();
     Ok(Load { done, ok: done.saturating_sub(failed), failed, seconds: time.trim_end_matches('s').parse()? })
 }

@@ -56,10 +56,18 @@ impl Running {
                     }
                 }
                 Err(RecvTimeoutError::Timeout) => {
-                    bail!("{} did not print {mark:?} in time; it printed:\n{}", self.name, self.seen.join("\n"))
+                    bail!(
+                        "{} did not print {mark:?} in time; it printed:\n{}",
+                        self.name,
+                        self.seen.join("\n")
+                    )
                 }
                 Err(RecvTimeoutError::Disconnected) => {
-                    bail!("{} ended before it printed {mark:?}; it printed:\n{}", self.name, self.seen.join("\n"))
+                    bail!(
+                        "{} ended before it printed {mark:?}; it printed:\n{}",
+                        self.name,
+                        self.seen.join("\n")
+                    )
                 }
             }
         }
