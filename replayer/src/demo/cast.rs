@@ -1,0 +1,103 @@
+//! Who plays in the demo: the stand-ins, and what the rehearsal asks of them.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use clap::Parser;
+
+use crate::plan::{Plan, PlanError, Settings};
+
+/// Highest p95 response time that the demo allows, milliseconds.
+pub(super) const SLO_P95_MS: u32 = 40;
+/// How much faster than recorded the rehearsal is.
+pub(super) const SPEED: u32 = 2;
+
+/// A stand-in and its part.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Part {
+    /// Name in the run.
+    pub(super) name: &'static str,
+    /// What it stands for, for people.
+    pub(super) stands_for: &'static str,
+    /// What makes it so.
+    pub(super) args: &'static [&'static str],
+}
+
+/// The service that traffic goes to while it is recorded.
+pub(super) const PRODUCTION: Part = Part {
+    name: "production",
+    stands_for: "the node that serves today: 4 workers",
+    args: &["--profile", "cpu-large", "--seed", "11"],
+};
+
+/// The candidates of the rehearsal: the baseline, its twin, and those who want the part.
+pub(super) const CANDIDATES: [Part; 5] = [
+    PRODUCTION,
+    Part {
+        name: "twin",
+        stands_for: "the same again: what differs is noise",
+        args: &["--profile", "cpu-large", "--seed", "12"],
+    },
+    Part {
+        name: "cpu-small",
+        stands_for: "half the cores",
+        args: &["--profile", "cpu-small", "--seed", "13"],
+    },
+    Part { name: "gpu", stands_for: "one GPU, micro-batches", args: &["--profile", "gpu", "--seed", "14"] },
+    Part {
+        name: "int8",
+        stands_for: "a quantized model: faster, 6 % of texts mislabelled",
+        args: &[
+            "--profile",
+            "cpu-large",
+            "--call-us",
+            "1000",
+            "--token-us",
+            "28",
+            "--backend",
+            "onnx",
+            "--wrong-labels",
+            "0.06",
+            "--seed",
+            "15",
+        ],
+    },
+];
+
+/// `understudy replay`, as far as the demo needs it.
+#[derive(Debug, Parser)]
+#[command(name = "understudy replay")]
+struct Replay {
+    #[command(flatten)]
+    settings: Settings,
+}
+
+/// The arguments of `understudy replay` that do what the demo does.
+pub(super) fn arguments(captures: &Path, out: &Path, addresses: &[SocketAddr]) -> Vec<String> {
+    let mut arguments = vec![captures.display().to_string()];
+    for (part, address) in CANDIDATES.iter().zip(addresses) {
+        arguments.extend(["--candidate".to_owned(), format!("{}=http://{address}", part.name)]);
+    }
+    let fixed = [
+        "--baseline",
+        CANDIDATES[0].name,
+        "--twin",
+        CANDIDATES[1].name,
+        "--iterations",
+        "1",
+        "--block",
+        "1500ms",
+    ];
+    arguments.extend(fixed.map(str::to_owned));
+    arguments.extend(["--speed".to_owned(), SPEED.to_string()]);
+    arguments.extend(["--slo-p95".to_owned(), format!("{SLO_P95_MS}ms")]);
+    arguments.extend(["--out".to_owned(), out.display().to_string()]);
+    arguments
+}
+
+/// The plan of those arguments.
+pub(super) fn plan(arguments: &[String]) -> Result<Plan, PlanError> {
+    let line = std::iter::once("understudy replay").chain(arguments.iter().map(String::as_str));
+    let replay = Replay::try_parse_from(line).map_err(|refusal| PlanError::Usage(refusal.to_string()))?;
+    Plan::resolve(replay.settings)
+}
