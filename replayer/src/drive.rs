@@ -62,7 +62,7 @@ pub enum DriveError {
     #[error(transparent)]
     Survey(#[from] SurveyError),
     /// The capture could be read at first, and then no more.
-    #[error("the capture changed while it was replayed: {0}")]
+    #[error("the capture cannot be read as it was at first: {0}")]
     Capture(String),
     /// A candidate does not answer, a port is taken, the system gives no thread.
     #[error("{0}")]

@@ -5,6 +5,8 @@
 //! out. Nothing after it has to ask whether a field is valid.
 
 mod file;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod resolve;
 mod settings;
 mod target;

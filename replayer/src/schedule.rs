@@ -12,6 +12,8 @@
 //! [`Timeline`] is the transform itself: window, then speed or constant rate.
 
 mod blocks;
+#[cfg(test)]
+pub(crate) mod fixture;
 mod request;
 mod selection;
 mod shape;
