@@ -73,7 +73,13 @@ pub struct Args {
     #[arg(long, value_name = "FILE", env = "UNDERSTUDY_KEY_FILE", help_heading = "Recording")]
     pub key_file: Option<PathBuf>,
     /// Share of connections to record, (0, 1]; the others are counted `sampled_out`
-    #[arg(long, value_name = "F", env = "UNDERSTUDY_SAMPLE", default_value_t = 1.0, help_heading = "Recording")]
+    #[arg(
+        long,
+        value_name = "F",
+        env = "UNDERSTUDY_SAMPLE",
+        default_value_t = 1.0,
+        help_heading = "Recording"
+    )]
     pub sample: f64,
     /// Request path to leave out, counted `excluded`; a trailing * matches any rest. Repeat it; replaces the default
     /// (the usual probe paths, also below /api/v1)

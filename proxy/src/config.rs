@@ -166,7 +166,8 @@ fn readable(path: &std::path::Path, flag: &str) -> Result<(), Failure> {
 }
 
 fn resolve(upstream: &str) -> Result<SocketAddr, Failure> {
-    if !upstream.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok()) {
+    if !upstream.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
+    {
         return Err(Failure::Usage(format!(
             "--upstream {upstream} is not HOST:PORT, such as 127.0.0.1:8080"
         )));

@@ -45,7 +45,9 @@ fn serve(args: Args) -> Result<ExitCode, Failure> {
     let counts = summary.conservation;
     tracing::info!(seen = counts.seen, recorded = counts.recorded, dropped = counts.dropped(), "stopped");
     if !summary.flushed {
-        return Err(Failure::Output("the captures directory did not take the last exchanges in time".to_owned()));
+        return Err(Failure::Output(
+            "the captures directory did not take the last exchanges in time".to_owned(),
+        ));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -74,6 +76,9 @@ fn start_logging() {
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).init();
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(|place| format!("{}:{}", place.file(), place.line()));
-        tracing::error!(place = place.as_deref().unwrap_or("unknown"), "a panic was contained or ended a thread");
+        tracing::error!(
+            place = place.as_deref().unwrap_or("unknown"),
+            "a panic was contained or ended a thread"
+        );
     }));
 }

@@ -29,6 +29,8 @@ use crate::relay::wire::{Upstream, Wire};
 use crate::tap::{Reason, Tap};
 
 mod flow;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 pub(crate) use wire::Client;

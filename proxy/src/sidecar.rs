@@ -79,7 +79,9 @@ impl Sockets {
 
 fn bind(flag: &str, address: SocketAddr) -> Result<TcpListener, Failure> {
     let refused = |error: std::io::Error| {
-        Failure::Unavailable(format!("cannot listen on {flag} {address}: {error}; free the port or choose another"))
+        Failure::Unavailable(format!(
+            "cannot listen on {flag} {address}: {error}; free the port or choose another"
+        ))
     };
     let listener = TcpListener::bind(address).map_err(refused)?;
     listener.set_nonblocking(true).map_err(refused)?;

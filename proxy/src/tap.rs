@@ -192,11 +192,7 @@ impl Tap {
             front.response_done = true;
         }
         // A client that closed and then sees the service close without an answer has given up on it.
-        self.end(
-            if self.client_closed { Ending::ClientAbort } else { Ending::UpstreamClosed },
-            now,
-            desk,
-        );
+        self.end(if self.client_closed { Ending::ClientAbort } else { Ending::UpstreamClosed }, now, desk);
     }
 
     /// Nothing comes any more; exchanges under way end so, unless their response was whole.
@@ -264,13 +260,7 @@ impl Tap {
         step
     }
 
-    fn request_head(
-        &mut self,
-        head: &[u8],
-        since: Nanos,
-        now: Nanos,
-        desk: &mut Desk,
-    ) -> Result<(), Reason> {
+    fn request_head(&mut self, head: &[u8], since: Nanos, now: Nanos, desk: &mut Desk) -> Result<(), Reason> {
         let parsed = match RequestHead::parse(head, &desk.scope.exclude) {
             Ok(parsed) if self.pending.len() < MAX_PIPELINED => Ok(parsed),
             Ok(_) => Err(Reason::PipelineTooDeep),
@@ -370,8 +360,7 @@ impl Tap {
             return Err(Reason::ResponseWithoutRequest);
         };
         let parsed = ResponseHead::parse(head, front.method)?;
-        let tunnel =
-            parsed.status == 101 || (front.method == Method::Connect && parsed.status / 100 == 2);
+        let tunnel = parsed.status == 101 || (front.method == Method::Connect && parsed.status / 100 == 2);
         if parsed.status / 100 == 1 && !tunnel {
             return Ok(0);
         }

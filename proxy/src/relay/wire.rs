@@ -12,8 +12,8 @@ use async_trait::async_trait;
 use pingora::connectors::TransportConnector;
 use pingora::protocols::raw_connect::ProxyDigest;
 use pingora::protocols::{
-    GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, Stream, TimingDigest,
-    UniqueID, UniqueIDType,
+    GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, Stream,
+    TimingDigest, UniqueID, UniqueIDType,
 };
 use pingora::upstreams::peer::BasicPeer;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};

@@ -169,8 +169,11 @@ impl ResponseHead {
     pub(crate) fn parse(head: &[u8], method: Method) -> Result<ResponseHead, Reason> {
         let mut room = [const { MaybeUninit::uninit() }; MAX_HEADERS];
         let mut response = httparse::Response::new(&mut []);
-        let parsed =
-            httparse::ParserConfig::default().parse_response_with_uninit_headers(&mut response, head, &mut room);
+        let parsed = httparse::ParserConfig::default().parse_response_with_uninit_headers(
+            &mut response,
+            head,
+            &mut room,
+        );
         complete(parsed, head.len())?;
         let fields = Fields::read(response.headers, response.version)?;
         let status = response.code.ok_or(Reason::Malformed)?;
@@ -218,7 +221,8 @@ impl Fields {
                     fields.length = Some(length);
                 }
                 17 if header.name.eq_ignore_ascii_case("transfer-encoding") => {
-                    if fields.chunked || !header.value.eq_ignore_ascii_case(b"chunked") || version != Some(1) {
+                    if fields.chunked || !header.value.eq_ignore_ascii_case(b"chunked") || version != Some(1)
+                    {
                         return Err(Reason::TransferCoding);
                     }
                     fields.chunked = true;

@@ -134,8 +134,10 @@ impl Pending {
     pub(crate) fn finish(mut self, connection: u64, ending: Ending, now: Nanos, desk: &mut Desk) {
         if self.kept {
             let facts = self.facts(connection, ending, now);
-            let request =
-                (&self.request.bytes[..], Part { truncated: self.request_end.is_none(), ..self.request.part });
+            let request = (
+                &self.request.bytes[..],
+                Part { truncated: self.request_end.is_none(), ..self.request.part },
+            );
             let pieces = self.response.as_ref().map(|half| ([&half.bytes[..]], half.part));
             let response = pieces
                 .as_ref()

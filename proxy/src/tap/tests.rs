@@ -1,0 +1,656 @@
+//! What the tap makes of streams: the same however they are cut, nothing of what it does not understand.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use proptest::prelude::*;
+use understudy_captures::{Conservation, Ending};
+
+use super::*;
+use crate::config::{PathPattern, QueueLimits, Scope};
+use crate::handover::{Outlet, Parcel, queue};
+use crate::ledger::Ledger;
+
+const MAX_BODY: usize = 2000;
+
+/// A tap with its desk, and what comes out of it.
+struct Bench {
+    tap: Tap,
+    desk: Desk,
+    outlet: Outlet,
+    ledger: Arc<Ledger>,
+    recording: Arc<AtomicBool>,
+    now: Nanos,
+}
+
+/// An exchange as it came out, without the instants, which depend on how the stream was cut.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Out {
+    index: u32,
+    request: Option<Copied>,
+    response: Option<Copied>,
+    ending: Ending,
+    chunk_bytes: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Copied {
+    head: String,
+    body: String,
+    trailers: String,
+    truncated: bool,
+}
+
+/// Everything that must not depend on how a stream was cut.
+#[derive(Clone, Debug, PartialEq)]
+struct Outcome {
+    out: Vec<Out>,
+    totals: Conservation,
+    given_up: Vec<&'static str>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Peer {
+    Client,
+    Service,
+}
+use Peer::{Client, Service};
+
+type Script<'a> = &'a [(Peer, &'a str)];
+
+// === impl Bench ===
+
+impl Bench {
+    fn new() -> Bench {
+        Bench::with(Tap::new(7, true), 8 << 20)
+    }
+
+    fn sampled_out() -> Bench {
+        Bench::with(Tap::new(7, false), 8 << 20)
+    }
+
+    fn with(tap: Tap, bytes: usize) -> Bench {
+        let ledger = Arc::new(Ledger::new());
+        let recording = Arc::new(AtomicBool::new(true));
+        let limits = QueueLimits { batches: 64, bytes };
+        let (sender, outlet) = queue(limits, &ledger);
+        let scope = Scope {
+            sample: 1.0,
+            exclude: vec![
+                PathPattern::Exact("/health".to_owned()),
+                PathPattern::Prefix("/internal/".to_owned()),
+            ],
+            max_body: MAX_BODY,
+        };
+        let desk = Desk::new(Arc::new(scope), ledger.clone(), recording.clone(), sender, limits, 1);
+        Bench { tap, desk, outlet, ledger, recording, now: 1000 }
+    }
+
+    fn feed(&mut self, from: Peer, bytes: &[u8]) {
+        self.now += 10;
+        match from {
+            Client => self.tap.request(bytes, self.now, &mut self.desk),
+            Service => self.tap.response(bytes, self.now, &mut self.desk),
+        }
+    }
+
+    fn play(&mut self, script: Script<'_>) -> &mut Bench {
+        for (from, text) in script {
+            self.feed(*from, text.as_bytes());
+        }
+        self
+    }
+
+    /// The service closes; what came out.
+    fn outcome(&mut self) -> Outcome {
+        self.tap.upstream_closed(self.now, &mut self.desk);
+        self.drained()
+    }
+
+    fn drained(&mut self) -> Outcome {
+        self.desk.send();
+        let mut out = Vec::new();
+        while let Some(Parcel::Batch(batch)) = self.outlet.next(Duration::ZERO) {
+            out.extend(batch.observed().iter().map(|observed| Out {
+                index: observed.index,
+                request: Some(copied(batch.request(observed))),
+                response: batch.response(observed).map(copied),
+                ending: observed.ending,
+                chunk_bytes: batch.chunks(observed).iter().map(|chunk| u64::from(chunk.len)).sum(),
+            }));
+            self.ledger.recorded.inc_by(batch.len() as u64);
+            self.outlet.give_back(batch);
+        }
+        let totals = self.ledger.totals();
+        assert!(totals.holds(), "the law: {totals:?}");
+        assert_eq!(self.desk.held(), 0, "nothing is kept of what is over");
+        let rendered = String::from_utf8(self.ledger.render()).unwrap();
+        let counted = |reason: &&Reason| {
+            let line =
+                format!("understudy_proxy_connections_given_up_total{{reason=\"{}\"}} 1\n", reason.name());
+            rendered.contains(&line)
+        };
+        Outcome { out, totals, given_up: Reason::ALL.iter().filter(counted).map(|r| r.name()).collect() }
+    }
+}
+
+fn copied(message: crate::batch::Message<'_>) -> Copied {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Copied {
+        head: text(message.head),
+        body: text(message.body),
+        trailers: text(message.trailers),
+        truncated: message.truncated,
+    }
+}
+
+/// Plays a script whole, byte by byte, and with each of its steps cut at every place; all must agree.
+fn the_same_at_every_cut(script: Script<'_>) -> Outcome {
+    let whole = Bench::new().play(script).outcome();
+    let mut bench = Bench::new();
+    for (from, text) in script {
+        for byte in text.as_bytes() {
+            bench.feed(*from, &[*byte]);
+        }
+    }
+    assert_eq!(bench.outcome(), whole, "byte by byte");
+    for (step, (from, text)) in script.iter().enumerate() {
+        for cut in 1..text.len() {
+            let mut bench = Bench::new();
+            bench.play(&script[..step]);
+            bench.feed(*from, &text.as_bytes()[..cut]);
+            bench.feed(*from, &text.as_bytes()[cut..]);
+            bench.play(&script[step + 1..]);
+            assert_eq!(bench.outcome(), whole, "step {step} cut at {cut}");
+        }
+    }
+    whole
+}
+
+fn bodies(outcome: &Outcome) -> Vec<(&str, &str)> {
+    fn body(copied: &Option<Copied>) -> &str {
+        copied.as_ref().map_or("-", |copied| &copied.body)
+    }
+    outcome.out.iter().map(|out| (body(&out.request), body(&out.response))).collect()
+}
+
+const GET: &str = "GET /x HTTP/1.1\r\nHost: a\r\n\r\n";
+const POST: &str = "POST /predict HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello";
+const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nyes";
+
+// === framing ===
+
+#[test]
+fn a_request_and_its_response_come_out_whole() {
+    let outcome = the_same_at_every_cut(&[(Client, POST), (Service, OK)]);
+    assert_eq!(bodies(&outcome), [("hello", "yes")]);
+    let out = &outcome.out[0];
+    assert_eq!(out.request.as_ref().unwrap().head, &POST[..POST.len() - 5]);
+    assert_eq!(out.response.as_ref().unwrap().head, &OK[..OK.len() - 3]);
+    assert_eq!((out.index, out.ending, out.chunk_bytes), (0, Ending::Complete, 0));
+    assert_eq!(outcome.given_up, [""; 0]);
+}
+
+#[test]
+fn keep_alive_numbers_its_exchanges() {
+    let outcome = the_same_at_every_cut(&[(Client, POST), (Service, OK), (Client, GET), (Service, OK)]);
+    assert_eq!(outcome.out.iter().map(|out| out.index).collect::<Vec<_>>(), [0, 1]);
+    assert_eq!(bodies(&outcome), [("hello", "yes"), ("", "yes")]);
+}
+
+#[test]
+fn pipelined_requests_get_their_own_responses() {
+    let requests = [POST, GET, POST].concat();
+    let responses =
+        [OK, "HTTP/1.1 204 No Content\r\n\r\n", "HTTP/1.1 500 No\r\ncontent-length: 0\r\n\r\n"].concat();
+    let outcome = the_same_at_every_cut(&[(Client, &requests), (Service, &responses)]);
+    assert_eq!(bodies(&outcome), [("hello", "yes"), ("", ""), ("hello", "")]);
+}
+
+#[test]
+fn chunked_bodies_lose_their_coding_and_keep_their_trailers() {
+    let request = "POST /p HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n4;x=\"y\"\r\nab\r\n\r\n0A\r\n0123456789\r\n0\r\nT: 1\r\nU: 2\r\n\r\n";
+    let response = "HTTP/1.1 200 OK\r\ntransfer-encoding: Chunked\r\n\r\n3\r\nyes\r\n0\r\n\r\n";
+    let outcome = the_same_at_every_cut(&[(Client, request), (Service, response)]);
+    assert_eq!(bodies(&outcome), [("ab\r\n0123456789", "yes")]);
+    let out = &outcome.out[0];
+    assert_eq!(out.request.as_ref().unwrap().trailers, "T: 1\r\nU: 2\r\n\r\n");
+    assert_eq!(out.response.as_ref().unwrap().trailers, "\r\n");
+    assert_eq!(out.chunk_bytes, 3, "pieces of a streamed response are noted");
+}
+
+#[test]
+fn responses_without_a_body_end_with_their_head_whatever_their_length_says() {
+    for (request, response) in [
+        ("HEAD / HTTP/1.1\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n"),
+        ("HEAD / HTTP/1.1\r\n\r\n", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"),
+        (GET, "HTTP/1.1 204 No Content\r\n\r\n"),
+        (GET, "HTTP/1.1 304 Not Modified\r\nContent-Length: 77\r\n\r\n"),
+    ] {
+        let outcome =
+            the_same_at_every_cut(&[(Client, request), (Service, response), (Client, POST), (Service, OK)]);
+        assert_eq!(bodies(&outcome), [("", ""), ("hello", "yes")], "{response}");
+    }
+}
+
+#[test]
+fn interim_responses_are_not_the_response() {
+    let head = "POST /p HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 5\r\n\r\n";
+    let interim = "HTTP/1.1 100 Continue\r\n\r\n";
+    let hints = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n";
+    let outcome = the_same_at_every_cut(&[
+        (Client, head),
+        (Service, interim),
+        (Client, "hello"),
+        (Service, hints),
+        (Service, OK),
+    ]);
+    assert_eq!(bodies(&outcome), [("hello", "yes")]);
+}
+
+#[test]
+fn an_early_response_waits_for_the_rest_of_its_request() {
+    let outcome = the_same_at_every_cut(&[
+        (Client, "POST /p HTTP/1.1\r\nContent-Length: 10\r\n\r\n01234"),
+        (Service, OK),
+        (Client, "56789"),
+        (Client, POST),
+        (Service, OK),
+    ]);
+    assert_eq!(bodies(&outcome), [("0123456789", "yes"), ("hello", "yes")]);
+    assert!(outcome.out.iter().all(|out| out.ending == Ending::Complete));
+}
+
+#[test]
+fn an_early_response_to_an_upload_that_stops_is_complete_with_a_truncated_request() {
+    let outcome = the_same_at_every_cut(&[
+        (Client, "POST /p HTTP/1.1\r\nContent-Length: 10\r\n\r\n01234"),
+        (Service, OK),
+    ]);
+    assert_eq!(outcome.out[0].ending, Ending::Complete);
+    assert!(outcome.out[0].request.as_ref().unwrap().truncated);
+    assert!(!outcome.out[0].response.as_ref().unwrap().truncated);
+}
+
+#[test]
+fn a_body_without_length_ends_with_the_connection() {
+    let outcome = the_same_at_every_cut(&[
+        (Client, "GET / HTTP/1.0\r\n\r\n"),
+        (Service, "HTTP/1.0 200 OK\r\n\r\nall of "),
+        (Service, "it"),
+    ]);
+    assert_eq!(bodies(&outcome), [("", "all of it")]);
+    assert_eq!(outcome.out[0].ending, Ending::Complete);
+    assert!(!outcome.out[0].response.as_ref().unwrap().truncated);
+}
+
+#[test]
+fn empty_lines_before_a_request_are_no_part_of_it() {
+    let outcome = the_same_at_every_cut(&[
+        (Client, POST),
+        (Service, OK),
+        (Client, "\r\n\r\n"),
+        (Client, GET),
+        (Service, OK),
+    ]);
+    assert_eq!(outcome.out[1].request.as_ref().unwrap().head, GET);
+}
+
+#[test]
+fn equal_lengths_said_twice_are_one_length() {
+    let request = "POST / HTTP/1.1\r\nContent-Length: 5\r\ncontent-length: 5\r\n\r\nhello";
+    assert_eq!(bodies(&the_same_at_every_cut(&[(Client, request), (Service, OK)])), [("hello", "yes")]);
+}
+
+// === tunnels and foreign protocols ===
+
+#[test]
+fn an_upgrade_is_recorded_and_what_follows_is_not_read() {
+    let ask = "GET /ws HTTP/1.1\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n";
+    let switch = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n\x01\x02frames";
+    let outcome = the_same_at_every_cut(&[(Client, ask), (Service, switch), (Client, "frames back")]);
+    assert_eq!(outcome.out.len(), 1);
+    assert_eq!(outcome.out[0].ending, Ending::Complete);
+    assert_eq!(outcome.out[0].response.as_ref().unwrap().body, "");
+    assert_eq!(outcome.given_up, ["upgraded"]);
+
+    let tunnel = the_same_at_every_cut(&[
+        (Client, "CONNECT db:5432 HTTP/1.1\r\n\r\n"),
+        (Service, "HTTP/1.1 200 OK\r\n\r\nbinary"),
+    ]);
+    assert_eq!((tunnel.out.len(), tunnel.given_up), (1, vec!["upgraded"]));
+}
+
+#[test]
+fn foreign_protocols_are_named_and_no_request_is_seen() {
+    for (bytes, reason) in [
+        ("\x16\x03\x01\x02\x00client hello", "tls"),
+        ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "http2"),
+        ("\x00\x00\x00\x0astartup", "not_http"),
+        ("\r\n\x16\x03", "tls"),
+    ] {
+        let outcome = the_same_at_every_cut(&[(Client, bytes)]);
+        assert_eq!((outcome.totals.seen, outcome.given_up), (0, vec![reason]), "{bytes:?}");
+    }
+}
+
+#[test]
+fn hostile_requests_are_given_up_never_guessed() {
+    for (request, reason) in [
+        (
+            "POST / HTTP/1.1\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+            "ambiguous_length",
+        ),
+        ("POST / HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello!", "ambiguous_length"),
+        ("POST / HTTP/1.1\r\nContent-Length: 5, 5\r\n\r\nhello", "bad_length"),
+        ("POST / HTTP/1.1\r\nContent-Length: +5\r\n\r\nhello", "bad_length"),
+        ("POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n", "bad_length"),
+        ("POST / HTTP/1.1\r\nContent-Length: 0x5\r\n\r\nhello", "bad_length"),
+        ("POST / HTTP/1.1\r\nContent-Length:\r\n\r\n", "bad_length"),
+        ("POST / HTTP/1.1\r\nContent-Length: 99999999999999999999\r\n\r\n", "bad_length"),
+        ("POST / HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", "transfer_coding"),
+        (
+            "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n",
+            "transfer_coding",
+        ),
+        ("POST / HTTP/1.1\r\nTransfer-Encoding: xchunked\r\n\r\n", "transfer_coding"),
+        ("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", "transfer_coding"),
+        ("GET / HTTP/1.1\nHost: a\n\n", "bare_line_feed"),
+        ("GET / HTTP/1.1\r\nHost: a\n\r\n", "bare_line_feed"),
+        ("GET / HTTP/1.1\r\nHost: a\r\n folded\r\n\r\n", "folded_field"),
+        ("GET / HTTP/1.1\r\nHost : a\r\n\r\n", "malformed"),
+        ("GET / HTTP/1.1\r\nHo\rst: a\r\n\r\n", "malformed"),
+        ("GET / HTTP/1.1\r\nA: b\rc\r\n\r\n", "malformed"),
+        ("GET / HTTP/1.1\r\nA: b\0c\r\n\r\n", "malformed"),
+        ("GET / HTTP/1.1\r\nno colon\r\n\r\n", "malformed"),
+        ("GET /\r\n\r\n", "malformed"),
+        ("GET / HTTP/3.0\r\n\r\n", "malformed"),
+        ("GET  /  HTTP/1.1\r\n\r\n", "malformed"),
+    ] {
+        let outcome = the_same_at_every_cut(&[(Client, request), (Client, GET), (Service, OK)]);
+        assert_eq!(outcome.given_up, [reason], "{request:?}");
+        assert!(outcome.out.is_empty(), "{request:?}");
+        assert_eq!(outcome.totals.seen, outcome.totals.unparseable, "{request:?}");
+    }
+}
+
+#[test]
+fn hostile_chunks_are_given_up_with_their_request() {
+    for (body, reason) in [
+        ("5\nhello\r\n0\r\n\r\n", "bare_line_feed"),
+        ("5\r\nhello\n0\r\n\r\n", "bare_line_feed"),
+        ("5\r\nhelloXX0\r\n\r\n", "bad_chunk"),
+        ("g\r\n", "bad_chunk"),
+        ("\r\n", "bad_chunk"),
+        (";x\r\n", "bad_chunk"),
+        ("-1\r\n", "bad_chunk"),
+        ("0x5\r\nhello\r\n0\r\n\r\n", "bad_chunk"),
+        ("ffffffffffffffff\r\n", "bad_chunk"),
+        ("5 \r\nhello\r\n", "bad_chunk"),
+        ("0\r\nT: a\r\n folded\r\n\r\n", "folded_field"),
+        ("0\r\nT: a\n\r\n", "bare_line_feed"),
+        ("0\r\nT: a\rb\r\n\r\n", "bad_chunk"),
+    ] {
+        let request = format!("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n{body}");
+        let outcome = the_same_at_every_cut(&[(Client, &request), (Service, OK)]);
+        assert_eq!(outcome.given_up, [reason], "{body:?}");
+        assert_eq!((outcome.totals.seen, outcome.totals.unparseable), (1, 1), "{body:?}");
+    }
+}
+
+#[test]
+fn hostile_responses_are_given_up_with_their_request() {
+    for (response, reason) in [
+        ("HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", "ambiguous_length"),
+        ("HTTP/1.1 200 OK\nContent-Length: 0\n\n", "bare_line_feed"),
+        ("HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\r\n", "folded_field"),
+        ("HTTP/1.1 2000 OK\r\n\r\n", "malformed"),
+        ("HTTP/1.1 099 Low\r\n\r\n", "malformed"),
+        ("220 smtp ready\r\n", "not_http"),
+        ("\r\nHTTP/1.1 200 OK\r\n\r\n", "not_http"),
+    ] {
+        let outcome = the_same_at_every_cut(&[(Client, GET), (Service, response)]);
+        assert_eq!(outcome.given_up, [reason], "{response:?}");
+        assert_eq!((outcome.totals.seen, outcome.totals.unparseable), (1, 1), "{response:?}");
+    }
+}
+
+#[test]
+fn bytes_that_answer_nothing_end_the_recording() {
+    assert_eq!(the_same_at_every_cut(&[(Service, OK)]).given_up, ["response_without_request"]);
+    let twice = the_same_at_every_cut(&[(Client, GET), (Service, OK), (Service, OK)]);
+    assert_eq!((twice.out.len(), twice.given_up), (1, vec!["response_without_request"]));
+}
+
+// === limits ===
+
+#[test]
+fn heads_beyond_the_limit_are_counted_over_limit() {
+    let long = format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(head::MAX_HEAD));
+    let outcome = Bench::new().play(&[(Client, &long)]).outcome();
+    assert_eq!((outcome.totals.seen, outcome.totals.over_limit), (1, 1));
+    assert_eq!(outcome.given_up, ["head_too_large"]);
+    let mut bench = Bench::new();
+    for piece in long.as_bytes().chunks(1000) {
+        bench.feed(Client, piece);
+    }
+    assert_eq!(bench.outcome(), outcome);
+
+    let response = format!("HTTP/1.1 200 OK\r\nA: {}\r\n\r\n", "a".repeat(head::MAX_HEAD));
+    let outcome = Bench::new().play(&[(Client, GET), (Service, &response)]).outcome();
+    assert_eq!((outcome.totals.seen, outcome.totals.over_limit), (1, 1));
+}
+
+#[test]
+fn too_many_fields_are_given_up() {
+    let many = format!("GET / HTTP/1.1\r\n{}\r\n", "A: b\r\n".repeat(head::MAX_HEADERS + 1));
+    assert_eq!(Bench::new().play(&[(Client, &many)]).outcome().given_up, ["too_many_headers"]);
+    let most = format!("GET / HTTP/1.1\r\n{}\r\n", "A: b\r\n".repeat(head::MAX_HEADERS));
+    assert_eq!(Bench::new().play(&[(Client, &most), (Service, OK)]).outcome().out.len(), 1);
+}
+
+#[test]
+fn large_bodies_are_followed_but_not_kept() {
+    let large = "x".repeat(MAX_BODY + 1);
+    let exact = "y".repeat(MAX_BODY);
+    let request = |body: &str| format!("POST / HTTP/1.1\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    let response = |body: &str| format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+    let chunked = format!(
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{large}\r\n0\r\n\r\n",
+        large.len()
+    );
+    let outcome = the_same_at_every_cut(&[
+        (Client, &request(&large)),
+        (Service, OK),
+        (Client, GET),
+        (Service, &response(&large)),
+        (Client, GET),
+        (Service, &chunked),
+        (Client, &request(&exact)),
+        (Service, &response(&exact)),
+    ]);
+    assert_eq!((outcome.totals.seen, outcome.totals.over_limit), (4, 3));
+    assert_eq!(bodies(&outcome), [(exact.as_str(), exact.as_str())]);
+}
+
+#[test]
+fn memory_for_exchanges_under_way_is_bounded() {
+    let mut bench = Bench::with(Tap::new(1, true), 2 * 300);
+    let request = format!("POST / HTTP/1.1\r\nContent-Length: 1000\r\n\r\n{}", "x".repeat(1000));
+    bench.play(&[(Client, &request), (Service, OK), (Client, POST), (Service, OK)]);
+    let outcome = bench.outcome();
+    assert_eq!((outcome.totals.seen, outcome.totals.queue_full, outcome.out.len()), (2, 1, 1));
+}
+
+#[test]
+fn a_pipeline_without_answers_is_bounded() {
+    let mut bench = Bench::new();
+    for _ in 0..=MAX_PIPELINED {
+        bench.feed(Client, GET.as_bytes());
+    }
+    let outcome = bench.outcome();
+    assert_eq!(outcome.given_up, ["pipeline_too_deep"]);
+    assert_eq!(outcome.totals.unparseable, MAX_PIPELINED as u64 + 1);
+}
+
+// === what is left out ===
+
+#[test]
+fn excluded_paths_are_followed_and_counted() {
+    for target in ["/health", "/health?verbose=1", "/internal/x", "http://svc:80/health", "/internal/#f"] {
+        let request = format!("GET {target} HTTP/1.1\r\n\r\n");
+        let outcome =
+            the_same_at_every_cut(&[(Client, &request), (Service, OK), (Client, POST), (Service, OK)]);
+        assert_eq!((outcome.totals.seen, outcome.totals.excluded, outcome.out.len()), (2, 1, 1), "{target}");
+    }
+    for target in ["/healthz", "/x/health", "/?/health", "/internal", "/a?u=http://b/health"] {
+        let request = format!("GET {target} HTTP/1.1\r\n\r\n");
+        let outcome = the_same_at_every_cut(&[(Client, &request), (Service, OK)]);
+        assert_eq!((outcome.totals.excluded, outcome.out.len()), (0, 1), "{target}");
+    }
+}
+
+#[test]
+fn sampled_out_connections_are_counted_request_by_request() {
+    let mut bench = Bench::sampled_out();
+    bench.play(&[(Client, POST), (Service, OK), (Client, GET), (Service, OK)]);
+    let outcome = bench.outcome();
+    assert_eq!((outcome.totals.seen, outcome.totals.sampled_out, outcome.out.len()), (2, 2, 0));
+}
+
+#[test]
+fn the_recording_switch_is_read_when_a_head_goes_by() {
+    let mut bench = Bench::new();
+    bench.recording.store(false, Ordering::Relaxed);
+    bench.play(&[(Client, POST)]);
+    bench.recording.store(true, Ordering::Relaxed);
+    bench.play(&[(Service, OK), (Client, POST), (Service, OK)]);
+    let outcome = bench.outcome();
+    assert_eq!((outcome.totals.excluded, outcome.out.len()), (1, 1));
+}
+
+// === ends ===
+
+#[test]
+fn an_exchange_cut_short_says_who_cut_it() {
+    let half = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n01234";
+    let by_service = the_same_at_every_cut(&[(Client, POST), (Service, half)]);
+    assert_eq!(by_service.out[0].ending, Ending::UpstreamClosed);
+    assert_eq!(bodies(&by_service), [("hello", "01234")]);
+    assert!(by_service.out[0].response.as_ref().unwrap().truncated);
+
+    let mut bench = Bench::new();
+    bench.play(&[(Client, POST)]).tap.client_closed();
+    assert_eq!(bench.outcome().out[0].ending, Ending::ClientAbort);
+
+    for ending in [Ending::ClientAbort, Ending::UpstreamReset, Ending::Shutdown] {
+        let mut bench = Bench::new();
+        bench.play(&[
+            (Client, POST),
+            (Service, OK),
+            (Client, "POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\nhe"),
+        ]);
+        bench.tap.end(ending, bench.now, &mut bench.desk);
+        let outcome = bench.drained();
+        assert_eq!(outcome.out[0].ending, Ending::Complete);
+        assert_eq!((outcome.out[1].ending, &outcome.out[1].response), (ending, &None));
+        assert!(outcome.out[1].request.as_ref().unwrap().truncated);
+    }
+}
+
+#[test]
+fn a_connection_is_idle_between_exchanges_only() {
+    let mut bench = Bench::new();
+    assert!(bench.tap.is_idle());
+    bench.feed(Client, b"GE");
+    assert!(!bench.tap.is_idle());
+    bench.feed(Client, &GET.as_bytes()[2..]);
+    assert!(!bench.tap.is_idle());
+    bench.feed(Service, OK.as_bytes());
+    assert!(bench.tap.is_idle());
+}
+
+#[test]
+fn instants_are_those_of_the_bytes() {
+    let mut bench = Bench::new();
+    bench.feed(Client, &POST.as_bytes()[..10]); // 1010
+    bench.feed(Client, &POST.as_bytes()[10..]); // 1020
+    bench.feed(Service, &OK.as_bytes()[..5]); // 1030
+    bench.feed(Service, &OK.as_bytes()[5..]); // 1040
+    bench.desk.send();
+    let Some(Parcel::Batch(batch)) = bench.outlet.next(Duration::ZERO) else {
+        panic!("an exchange came out")
+    };
+    let observed = &batch.observed()[0];
+    assert_eq!(
+        (observed.arrival, observed.request_end, observed.response_start, observed.end),
+        (1010, Some(1020), Some(1030), 1040)
+    );
+}
+
+// === properties ===
+
+fn byte() -> impl Strategy<Value = u8> {
+    prop_oneof![4 => any::<u8>(), 6 => prop::sample::select(&b"\r\n\r\n :;0123456789aGETPOHTP/1.chunkedlength-"[..])]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    /// Whatever comes, in whatever pieces: no panic, no growth, the law holds.
+    #[test]
+    fn arbitrary_bytes_neither_panic_nor_grow(
+        steps in prop::collection::vec((any::<bool>(), prop::collection::vec(byte(), 0..300)), 0..20),
+        begins_well in any::<bool>(),
+    ) {
+        let mut bench = Bench::new();
+        if begins_well {
+            bench.play(&[(Client, "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"), (Service, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")]);
+        }
+        for (is_client, bytes) in &steps {
+            bench.feed(if *is_client { Client } else { Service }, bytes);
+            prop_assert!(bench.desk.held() <= 2 * (head::MAX_HEAD + MAX_BODY) + 20 * 300);
+        }
+        bench.outcome();
+    }
+
+    /// Well-formed exchanges in any cut come out as they went in.
+    #[test]
+    fn exchanges_survive_any_cut(
+        bodies_in in prop::collection::vec((prop::collection::vec(b'a'..=b'z', 0..60), any::<bool>(), any::<bool>()), 1..8),
+        cuts in prop::collection::vec(1usize..40, 1..60),
+    ) {
+        let message = |start: &str, body: &[u8], chunked: bool| {
+            let body = String::from_utf8(body.to_vec()).unwrap();
+            if chunked {
+                let (a, b) = body.split_at(body.len() / 2);
+                let chunk = |text: &str| if text.is_empty() { String::new() } else { format!("{:X}\r\n{text}\r\n", text.len()) };
+                format!("{start}\r\ntransfer-encoding: chunked\r\n\r\n{}{}0\r\n\r\n", chunk(a), chunk(b))
+            } else {
+                format!("{start}\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+            }
+        };
+        let mut bench = Bench::new();
+        let mut cuts = cuts.iter().copied().cycle();
+        for (body, chunked_request, chunked_response) in &bodies_in {
+            for (from, text) in [
+                (Client, message("POST /p HTTP/1.1", body, *chunked_request)),
+                (Service, message("HTTP/1.1 200 OK", body, *chunked_response)),
+            ] {
+                let mut rest = text.as_bytes();
+                while !rest.is_empty() {
+                    let (piece, after) = rest.split_at(cuts.next().unwrap().min(rest.len()));
+                    bench.feed(from, piece);
+                    rest = after;
+                }
+            }
+        }
+        let outcome = bench.outcome();
+        prop_assert_eq!(outcome.out.len(), bodies_in.len());
+        for (out, (body, ..)) in outcome.out.iter().zip(&bodies_in) {
+            prop_assert_eq!(out.request.as_ref().unwrap().body.as_bytes(), &body[..]);
+            prop_assert_eq!(out.response.as_ref().unwrap().body.as_bytes(), &body[..]);
+        }
+    }
+}
