@@ -175,4 +175,6 @@ fn after(text: &str, at: usize) -> Option<char> {
 }
 
 #[cfg(test)]
+mod corpus;
+#[cfg(test)]
 mod tests;

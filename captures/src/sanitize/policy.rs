@@ -12,7 +12,7 @@ use super::paths::{Paths, Pattern};
 
 mod names;
 
-pub use names::{HeaderName, KeptHeader};
+pub(super) use names::{HeaderName, KeptHeader};
 
 const BUILTIN: &str = include_str!("default-policy.yaml");
 const VERSION: u32 = 1;

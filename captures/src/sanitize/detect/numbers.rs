@@ -12,6 +12,13 @@ pub(super) const FEWEST_DIGITS: u32 = 4;
 /// Groups looked at together; the longest form (a telephone number in pairs) has eight.
 const MAX_GROUPS: usize = 10;
 
+/// Words that say that a telephone number follows, and how many bytes before it they are looked for.
+const CONTEXT: &[&str] = &[
+    "phone", "call", "tel", "mobile", "cell", "fax", "dial", "whatsapp", "contact", "reach", "ring",
+    "text me",
+];
+const CONTEXT_BYTES: usize = 40;
+
 /// Digits with separators between groups of them.
 #[derive(Default)]
 struct Run {
@@ -112,6 +119,19 @@ fn is_bare_phone(digits: &[u8]) -> bool {
     national.len() == 10 && (b'2'..=b'9').contains(&national[0]) && (b'2'..=b'9').contains(&national[3])
 }
 
+/// The length of `x123`, ` ext. 123` and the like at the start of `rest`; 0 when there is no extension.
+fn extension_len(rest: &str) -> usize {
+    let word = rest.trim_start_matches(' ');
+    let number = ["extension", "ext.", "ext", "x"].iter().find_map(|mark| {
+        let head = word.get(..mark.len())?;
+        head.eq_ignore_ascii_case(mark).then(|| word[mark.len()..].trim_start_matches(' '))
+    });
+    let Some(number) = number else { return 0 };
+    let digits = number.bytes().take_while(u8::is_ascii_digit).count();
+    let ends = !number[digits..].starts_with(|c: char| c.is_alphanumeric());
+    if (1..=6).contains(&digits) && ends { rest.len() - number.len() + digits } else { 0 }
+}
+
 // === impl Run ===
 
 impl Run {
@@ -187,7 +207,8 @@ impl<'a> Window<'a> {
         let start = self.start();
         // The plus says where the country code is.
         let plus = class == Class::Phone && before(self.text, start) == Some('+');
-        Finding { start: start - usize::from(plus), end: self.end(), class }
+        let extension = if class == Class::Phone { extension_len(&self.text[self.end()..]) } else { 0 };
+        Finding { start: start - usize::from(plus), end: self.end() + extension, class }
     }
 
     fn start(&self) -> usize {
@@ -206,7 +227,11 @@ impl<'a> Window<'a> {
         self.lens().eq(lens.iter().copied())
     }
 
+    /// A plus sign makes it a telephone number, whose digits may pass Luhn's check as well.
     fn is_card(&self) -> bool {
+        if before(self.text, self.start()) == Some('+') {
+            return false;
+        }
         let grouped = self.groups.len() == 1
             || !self.mixed
                 && self.lens().all(|len| len >= 3)
@@ -258,7 +283,7 @@ impl<'a> Window<'a> {
         if self.touches('.') || self.touches('-') || self.touches('/') {
             return false;
         }
-        self.is_north_american() || self.is_national() || self.is_spaced_mobile()
+        self.is_north_american() || self.is_national() || self.is_spaced_mobile() || self.is_announced()
     }
 
     /// Two separators in a row are fine around parentheses only.
@@ -292,19 +317,37 @@ impl<'a> Window<'a> {
         if self.groups.len() == 1 {
             return (10..=11).contains(&count) && self.digits[0] == b'0' && self.digits[1] != b'0';
         }
+        let trunk = self.digits[0] == b'0' && (9..=12).contains(&count);
+        let area = self.opened(0) && (7..=12).contains(&count);
+        (trunk || area) && !self.is_date_or_decimal() && self.lens().skip(1).all(|len| (2..=8).contains(&len))
+    }
+
+    /// Numbers without trunk zero, as written in Spain, Poland, Denmark: `612 34 56 78`, `612 345 678`, `71-33-52-22`.
+    fn is_spaced_mobile(&self) -> bool {
+        let nine = self.has_lens(&[3, 2, 2, 2]) || self.has_lens(&[3, 3, 3]) && self.separator != Some('.');
+        let eight = self.has_lens(&[2, 2, 2, 2]) && self.separator == Some('-') && !self.cut;
+        !self.mixed
+            && (eight || nine && self.separator != Some('/') && (b'5'..=b'9').contains(&self.digits[0]))
+    }
+
+    /// Any other grouping (`467 3395`, `9472 7916`) behind a word that announces a telephone number.
+    fn is_announced(&self) -> bool {
+        if !(7..=15).contains(&self.digits.len()) || self.groups.len() > 5 || self.is_date_or_decimal() {
+            return false;
+        }
+        let mut from = self.start().saturating_sub(CONTEXT_BYTES);
+        while !self.text.is_char_boundary(from) {
+            from += 1;
+        }
+        let context = self.text[from..self.start()].to_ascii_lowercase();
+        CONTEXT.iter().any(|word| context.contains(word))
+    }
+
+    fn is_date_or_decimal(&self) -> bool {
         let date = !self.mixed
             && self.groups.len() == 3
             && (self.has_lens(&[2, 2, 4]) || self.has_lens(&[2, 2, 2]) || self.has_lens(&[4, 2, 2]));
-        let decimal = self.groups.len() == 2 && self.separator == Some('.');
-        let trunk = self.digits[0] == b'0' && (9..=12).contains(&count);
-        let area = self.opened(0) && (7..=12).contains(&count);
-        (trunk || area) && !date && !decimal && self.lens().skip(1).all(|len| (2..=8).contains(&len))
-    }
-
-    /// Mobile numbers without trunk zero, as written in Spain, Poland, Denmark: `612 34 56 78`, `612 345 678`.
-    fn is_spaced_mobile(&self) -> bool {
-        let nine = self.has_lens(&[3, 2, 2, 2]) || self.has_lens(&[3, 3, 3]) && self.separator != Some('.');
-        nine && !self.mixed && self.separator != Some('/') && (b'5'..=b'9').contains(&self.digits[0])
+        date || self.groups.len() == 2 && self.separator == Some('.')
     }
 
     /// Whether group `i` stands in parentheses.

@@ -1,1 +1,73 @@
 use super::*;
+
+fn error(yaml: &str) -> String {
+    Policy::from_yaml(yaml, "p.yaml").unwrap_err().to_string()
+}
+
+#[test]
+fn the_builtin_policy_is_valid_and_complete() {
+    let policy = Policy::builtin();
+    assert!(policy.rules.headers.request.len() > 10);
+    assert!(policy.rules.detectors.off.is_empty());
+    assert_eq!(policy.digest().len(), 64);
+}
+
+#[test]
+fn a_file_adds_to_the_builtin_policy_or_starts_from_nothing() {
+    let added = Policy::from_yaml("version: 1\njson: {keep: [/tag]}\n", "p").unwrap();
+    assert!(added.rules.json.keep.len() == Policy::builtin().rules.json.keep.len() + 1);
+    let bare = Policy::from_yaml("version: 1\nextends: nothing\n", "p").unwrap();
+    assert!(bare.rules.headers.request.is_empty() && bare.rules.json.free_text.is_empty());
+    assert_eq!(bare.rules.max_decoded_bytes, Some(DEFAULT_MAX_DECODED_BYTES));
+}
+
+#[test]
+fn the_digest_names_the_meaning_not_the_spelling() {
+    let digest = |yaml: &str| Policy::from_yaml(yaml, "p").unwrap().digest();
+    assert_eq!(digest("version: 1\n"), Policy::builtin().digest());
+    assert_eq!(
+        digest("version: 1\nextends: builtin\njson: {keep: [/label]} # listed already\n"),
+        Policy::builtin().digest()
+    );
+    assert_eq!(
+        digest("version: 1\njson: {keep: [/a, /b]}"),
+        digest("json:\n  keep:\n  - /b\n  - /a\nversion: 1")
+    );
+    assert_ne!(digest("version: 1\njson: {keep: [/a]}"), digest("version: 1\njson: {free_text: [/a]}"));
+    assert_ne!(digest("version: 1\ndetectors: {off: [phone]}"), Policy::builtin().digest());
+}
+
+#[test]
+fn errors_name_file_line_and_column_on_one_line() {
+    let cases = [
+        ("version: 1\nheadres: {}\n", "p.yaml:2:1: ", "headres"),
+        ("version: 1\njson:\n  keep:\n    - label\n", "p.yaml:4:7: ", "begins with `/`"),
+        ("version: 1\nheaders:\n  request: [Authorization]\n", "p.yaml:3:13: ", "holds credentials"),
+        ("version: 1\nheaders:\n  request: ['*']\n", "p.yaml:3:13: ", "not a header name"),
+        ("version: 7\n", "p.yaml:1:10: ", "version 7 is unknown"),
+        ("version: 1\ndetectors: {off: [emails]}\n", "p.yaml:2:19: ", "emails"),
+        ("version: 1\ncontent_types:\n  - {type: json, as: json}\n", "p.yaml:3:12: ", "not a media type"),
+        ("version: 1\njson: [\n", "p.yaml:", ""),
+        ("json: {}\n", "p.yaml:1:1: ", "version"),
+    ];
+    for (yaml, place, says) in cases {
+        let error = error(yaml);
+        assert!(
+            error.starts_with(place) && error.contains(says),
+            "{error:?} should be {place:?} ... {says:?}"
+        );
+        assert!(!error.contains('\n'), "{error:?}");
+    }
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let error = Policy::from_file(Path::new("no-such-policy.yaml")).unwrap_err().to_string();
+    assert!(error.contains("no-such-policy.yaml"), "{error}");
+}
+
+#[test]
+fn a_wildcard_never_keeps_credentials() {
+    let kept = KeptHeader::try_from("x-*".to_owned()).unwrap();
+    assert!(kept.matches(b"X-Custom") && !kept.matches(b"X-API-Key") && !kept.matches(b"Accept"));
+}

@@ -26,10 +26,11 @@ pub(super) fn iban(text: &str, key: &[u8; 32]) -> String {
     let original: Vec<u8> =
         text.bytes().filter(u8::is_ascii_alphanumeric).map(|b| b.to_ascii_uppercase()).collect();
     let mut stream = Stream::new(key, &original);
+    let has_check_digits = original.get(2..4).is_some_and(|check| check.iter().all(u8::is_ascii_digit));
+    if !has_check_digits {
+        return shaped(text, &mut stream, letters::replace);
+    }
     let drawn = retry(&original, |chars| {
-        if chars.len() < 5 {
-            return;
-        }
         for c in chars.iter_mut().skip(4) {
             *c = letters::replace(char::from(*c), stream.next()) as u8;
         }
@@ -43,6 +44,13 @@ pub(super) fn iban(text: &str, key: &[u8; 32]) -> String {
 
 /// A telephone number of the same form: country code and trunk digit stay, the subscriber's digits do not.
 pub(super) fn phone(text: &str, key: &[u8; 32]) -> String {
+    // An extension does not change whose number it is, so it is replaced on its own.
+    let (text, extension) = text.split_at(text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len()));
+    if !extension.is_empty() {
+        let digit = |c: char, random| if c.is_ascii_digit() { letters::replace(c, random) } else { c };
+        let extension = shaped(extension, &mut Stream::new(key, extension.as_bytes()), digit);
+        return phone(text, key) + &extension;
+    }
     let original = digits_of(text);
     let kept = numbers::dialling_prefix_len(text, &original);
     let mut stream = Stream::new(key, &original[kept..]);
