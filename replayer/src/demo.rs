@@ -184,7 +184,7 @@ impl Stage {
         let recorded_over = script.lines.last().map_or(Duration::ZERO, |line| line.offset);
         teller.line(&format!(
             "{} recorded arrivals over {:.1} minutes, {SQUEEZE} times as fast: {:.1} s ...",
-            words::requests(count).replace("requests", "").trim(),
+            words::count(count),
             recorded_over.as_secs_f64() / 60.0,
             recorded_over.as_secs_f64() / SQUEEZE,
         ))?;
@@ -235,7 +235,7 @@ fn unless_stopped(stop: &Stop) -> Result<(), DemoError> {
 
 /// Step 3: what was captured.
 fn tell_capture(review: &Review, sent: &Sent, teller: &mut Teller<'_>) -> io::Result<()> {
-    teller.step("The capture: every request accounted for, nothing unsanitized")?;
+    teller.step("The capture: every request accounted for, sanitized before it was written")?;
     let counts = &review.conservation;
     let dropped: Vec<String> = understudy_captures::conservation::Drop::ALL
         .into_iter()
@@ -263,6 +263,8 @@ fn tell_capture(review: &Review, sent: &Sent, teller: &mut Teller<'_>) -> io::Re
         teller.verbatim(&format!("before  {}", pair.before))?;
         teller.verbatim(&format!("after   {}", pair.after))?;
     }
+    teller
+        .line("Names and street addresses in free text are not looked for; docs/privacy.md says what is.")?;
     teller.line(&format!("dataset {}", review.dataset_id))
 }
 
@@ -276,10 +278,25 @@ fn tell_verdict(judgement: &Judgement, teller: &mut Teller<'_>) -> io::Result<()
     for candidate in &judgement.candidates {
         teller.verbatim(&row(candidate))?;
     }
-    for candidate in judgement.candidates.iter().filter(|c| c.role != Role::Baseline) {
+    // A baseline that keeps its limits has nothing to explain.
+    let explained = |c: &&CandidateJudgement| c.role != Role::Baseline || c.verdict != Verdict::Pass;
+    for candidate in judgement.candidates.iter().filter(explained) {
         teller.line(&format!("{}: {}", candidate.name, candidate.reasons.join("; ")))?;
     }
-    Ok(())
+    let surprises: Vec<String> = judgement
+        .candidates
+        .iter()
+        .zip(CANDIDATES)
+        .filter(|(judged, part)| judged.verdict != part.expected)
+        .map(|(judged, part)| format!("{} is {} and not {}", judged.name, judged.verdict, part.expected))
+        .collect();
+    if surprises.is_empty() {
+        return Ok(());
+    }
+    teller.line(&format!(
+        "Not as this demo usually ends: {}. Something else may keep this machine busy.",
+        surprises.join(", ")
+    ))
 }
 
 fn row(candidate: &CandidateJudgement) -> String {

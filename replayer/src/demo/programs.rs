@@ -92,9 +92,9 @@ impl Programs {
     }
 
     /// Starts a stand-in for a sentiment service; `label` names its log.
-    pub(super) fn sentiment(&self, label: &str, args: &[&str]) -> Result<Running, ProgramError> {
+    pub(super) fn sentiment(&self, label: &str, args: &str) -> Result<Running, ProgramError> {
         let mut command = Command::new(self.folder.join(SENTIMENT));
-        command.args(["--listen", "127.0.0.1:0", "--until-stdin-closes"]).args(args);
+        command.args(["--listen", "127.0.0.1:0", "--until-stdin-closes"]).args(args.split(' '));
         self.start(SENTIMENT, label, command)
     }
 
@@ -113,6 +113,8 @@ impl Programs {
         let mut child = command
             // Its own group, so that Ctrl-C reaches this program alone, which then ends the others in order.
             .process_group(0)
+            // What it logs goes into a file.
+            .env("NO_COLOR", "1")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(File::create(&log).map_err(refused)?)

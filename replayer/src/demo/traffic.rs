@@ -161,3 +161,105 @@ impl Service {
         Some(sender)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use hyper::Response;
+    use hyper::body::Incoming;
+    use hyper::server::conn::http1 as server;
+    use hyper::service::service_fn;
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::demo::person::Credentials;
+
+    /// A request as the service saw it.
+    #[derive(Debug)]
+    struct Seen {
+        path: String,
+        authorized: bool,
+        text: Option<String>,
+    }
+
+    /// Serves until the test ends; refuses texts that say so.
+    fn service() -> (SocketAddr, mpsc::Receiver<Seen>) {
+        let (seen, requests) = mpsc::channel();
+        let (ready, address) = mpsc::channel();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async move {
+                let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+                ready.send(listener.local_addr().unwrap()).unwrap();
+                while let Ok((stream, _)) = listener.accept().await {
+                    let seen = seen.clone();
+                    let answer = service_fn(move |request| answer(request, seen.clone()));
+                    tokio::spawn(server::Builder::new().serve_connection(TokioIo::new(stream), answer));
+                }
+            });
+        });
+        (address.recv().unwrap(), requests)
+    }
+
+    async fn answer(
+        request: Request<Incoming>,
+        seen: mpsc::Sender<Seen>,
+    ) -> Result<Response<Full<Bytes>>, hyper::Error> {
+        let path = request.uri().path().to_owned();
+        let authorized = request.headers().contains_key(AUTHORIZATION);
+        let body = request.into_body().collect().await?.to_bytes();
+        let text = serde_json::from_slice::<serde_json::Value>(&body)
+            .ok()
+            .and_then(|body| body["text"].as_str().map(str::to_owned));
+        let status = if text.as_deref() == Some("refuse") { StatusCode::BAD_REQUEST } else { StatusCode::OK };
+        // The receiver is gone when a test has seen enough.
+        seen.send(Seen { path, authorized, text }).ok();
+        let mut response = Response::new(Full::from("{}"));
+        *response.status_mut() = status;
+        Ok(response)
+    }
+
+    fn script(texts: &[&str]) -> Script {
+        let mut rng = StdRng::seed_from_u64(1);
+        let client = Client { credentials: Credentials::draw(&mut rng), user_agent: "test" };
+        let line = |(at, text): (usize, &&str)| Line {
+            offset: Duration::from_millis(10 * at as u64),
+            text: (*text).to_owned(),
+            personal: false,
+            client: 0,
+        };
+        Script { lines: texts.iter().enumerate().map(line).collect(), clients: vec![client] }
+    }
+
+    #[test]
+    fn every_line_is_sent_once_with_its_credentials_and_failures_are_counted() {
+        let (address, requests) = service();
+        let sent = send(address, &script(&["one", "refuse", "three"]), 1.0, &Stop::new()).unwrap();
+        assert_eq!((sent.requests, sent.failed, sent.probes, sent.busiest_second), (3, 1, 1, 3));
+        let seen: Vec<Seen> = requests.try_iter().collect();
+        let mut texts: Vec<&str> = seen.iter().filter_map(|request| request.text.as_deref()).collect();
+        texts.sort_unstable();
+        assert_eq!(texts, ["one", "refuse", "three"]);
+        for request in &seen {
+            let prediction = request.path == "/predict";
+            assert_eq!((request.authorized, request.text.is_some()), (prediction, prediction), "{request:?}");
+        }
+        assert_eq!(seen.iter().filter(|request| request.path == "/health").count(), 1);
+    }
+
+    #[test]
+    fn a_service_that_is_not_there_fails_every_request_and_not_the_demo() {
+        let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let sent = send(closed, &script(&["one", "two"]), 1.0, &Stop::new()).unwrap();
+        assert_eq!((sent.requests, sent.failed), (2, 2));
+    }
+
+    #[test]
+    fn stopping_ends_the_traffic_before_the_next_line() {
+        let stop = Stop::new();
+        stop.request();
+        let (address, _requests) = service();
+        assert_eq!(send(address, &script(&["one"]), 1.0, &stop).unwrap(), Sent::default());
+    }
+}
