@@ -140,7 +140,7 @@ mod tests {
     fn short_and_placeholder_keys_are_refused_without_quoting_them() {
         let short = file(b"hunter2-hunter2").unwrap_err().to_string();
         assert!(short.contains("15 bytes") && !short.contains("hunter2"), "{short}");
-        let short_hex = file(HEX[..62].as_bytes()).unwrap_err().to_string();
+        let short_hex = file(&HEX.as_bytes()[..62]).unwrap_err().to_string();
         assert!(short_hex.contains("31 bytes"), "{short_hex}");
         assert!(file(&[b'x'; 64]).unwrap_err().to_string().contains("can be guessed"));
     }
