@@ -53,6 +53,15 @@ struct Inbound {
     body: Option<Body>,
 }
 
+/// A head that is complete.
+struct Found<'a> {
+    head: &'a [u8],
+    /// How many of the bytes just given it took.
+    used: usize,
+    /// When its first byte came.
+    since: Nanos,
+}
+
 /// Why the recording of a connection ended before the connection did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Reason {
@@ -243,7 +252,7 @@ impl Tap {
         let mut carry = std::mem::take(&mut self.request.carry);
         let found = self.request.find_head(Side::Request, bytes, &mut carry, now, desk);
         let step = match found {
-            Ok(Some((head, used, since))) => self.request_head(head, since, now, desk).map(|()| used),
+            Ok(Some(Found { head, used, since })) => self.request_head(head, since, now, desk).map(|()| used),
             Ok(None) => {
                 self.request.carry = carry;
                 return Ok(bytes.len());
@@ -328,7 +337,7 @@ impl Tap {
         let mut carry = std::mem::take(&mut self.response.carry);
         let found = self.response.find_head(Side::Response, bytes, &mut carry, now, desk);
         let step = match found {
-            Ok(Some((head, used, since))) => {
+            Ok(Some(Found { head, used, since })) => {
                 let rest = &bytes[used..];
                 self.response_head(head, rest, since, now, desk).map(|body| used + body)
             }
@@ -408,8 +417,8 @@ impl Tap {
 // === impl Inbound ===
 
 impl Inbound {
-    /// The next head: its bytes, how many of `bytes` it took, and when its first byte came. `None`, and all of
-    /// `bytes` kept in `carry`, while it is incomplete. `carry` is this direction's, taken out.
+    /// The next head, or `None`, and all of `bytes` kept in `carry`, while it is incomplete. `carry` is this
+    /// direction's, taken out.
     fn find_head<'a>(
         &mut self,
         side: Side,
@@ -417,13 +426,13 @@ impl Inbound {
         carry: &'a mut Vec<u8>,
         now: Nanos,
         desk: &mut Desk,
-    ) -> Result<Option<(&'a [u8], usize, Nanos)>, Reason> {
+    ) -> Result<Option<Found<'a>>, Reason> {
         let since = *self.since.get_or_insert(now);
         if carry.is_empty() {
             if let Some(place) = self.lines.find_end(side, bytes)? {
                 self.next();
                 let used = place.end;
-                return Ok(Some((&bytes[place], used, since)));
+                return Ok(Some(Found { head: &bytes[place], used, since }));
             }
             *carry = desk.buffer();
             return if desk.keep(carry, bytes) { Ok(None) } else { Err(Reason::NoRoom) };
@@ -437,7 +446,7 @@ impl Inbound {
             Some(place) => {
                 self.next();
                 let used = place.end - had;
-                Ok(Some((&carry[place], used, since)))
+                Ok(Some(Found { head: &carry[place], used, since }))
             }
             None => Ok(None),
         }

@@ -1,5 +1,7 @@
 //! The sidecar from socket to capture: in this process on ports of its own, and as the real binary under signals.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
