@@ -120,10 +120,18 @@ fn differ(text: &str, stream: &mut Stream, replace: fn(char, u32) -> char) -> St
         .collect()
 }
 
-/// Replaces what lies between the first and the last line of a key block, so that it still reads as one.
+/// Replaces what lies between the first and the last line of a key block, so that it still reads as one. These lines
+/// stay only when they are of the form that PEM gives them; anything else could hold a secret itself.
 fn private_key(text: &str, stream: &mut Stream) -> String {
-    let head = text.find('-').and_then(|_| text[11..].find("-----")).map_or(0, |at| at + 16);
-    let tail = text.rfind("-----END").filter(|at| *at >= head).unwrap_or(text.len());
+    const DASHES: &str = "-----";
+    let is_label = |label: &str| label.bytes().all(|b| b.is_ascii_uppercase() || b == b' ');
+    let label = text.strip_prefix("-----BEGIN ").and_then(|rest| rest.split_once(DASHES));
+    let head = label.filter(|(label, _)| is_label(label)).map_or(0, |(label, _)| label.len() + 16);
+    let tail = text[head..].rfind("-----END ").map(|at| head + at).filter(|at| {
+        let label = text[at + 9..].strip_suffix(DASHES);
+        label.is_some_and(is_label)
+    });
+    let tail = tail.unwrap_or(text.len());
     format!("{}{}{}", &text[..head], shaped(&text[head..tail], stream, letters::replace), &text[tail..])
 }
 

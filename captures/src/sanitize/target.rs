@@ -8,7 +8,7 @@ use super::content::{is_plain_name, pairs};
 use super::detect::secrets;
 use super::encoded::{Decoder, Encoding, Undecodable};
 use super::masker::{Draft, Masker};
-use super::paths::{Pattern, Treatment};
+use super::paths::{PathPattern, Pattern, Treatment};
 use super::policy::Rules;
 use crate::exchange::Place;
 
@@ -22,7 +22,7 @@ const HEX_IDENTIFIER: usize = 8;
 /// What stays of targets.
 pub(super) struct Targets {
     query: Vec<String>,
-    identifiers: Vec<Pattern>,
+    identifiers: Vec<PathPattern>,
     decoder: Decoder,
 }
 
@@ -32,7 +32,7 @@ impl Targets {
     pub(super) fn new(rules: &Rules) -> Self {
         Self {
             query: rules.target.query.iter().cloned().collect(),
-            identifiers: rules.target.identifiers.iter().cloned().collect(),
+            identifiers: rules.target.identifiers.iter().map(Pattern::compiled).collect(),
             decoder: Decoder::default(),
         }
     }

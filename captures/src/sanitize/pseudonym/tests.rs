@@ -117,6 +117,11 @@ fn a_private_key_keeps_its_frame_only() {
     let new = pseudonyms().finding(Class::PrivateKey, &block);
     assert!(new.starts_with(&block[..27]) && new.ends_with("\n-----END PRIVATE KEY-----"), "{new}");
     assert!(!new.contains("MIIEowIB"));
+    // What only looks like the last line is no frame.
+    let false_end = [&block[..35], "\n-----END PRIVATE KEY by Ada"].concat();
+    assert!(!pseudonyms().finding(Class::PrivateKey, &false_end).contains("Ada"));
+    let false_begin = ["-----BEGIN Ada ", "PRIVATE KEY-----\nMII"].concat();
+    assert!(!pseudonyms().finding(Class::PrivateKey, &false_begin).contains("Ada"));
     let torn = &block[..35];
     assert!(!pseudonyms().finding(Class::PrivateKey, torn).contains(&torn[28..]));
 }
