@@ -69,11 +69,9 @@ pub struct Story {
 /// How a candidate did.
 #[derive(Debug, Serialize)]
 struct Played {
-    name: String,
     stands_for: &'static str,
-    role: Role,
-    verdict: Verdict,
-    reasons: Vec<String>,
+    #[serde(flatten)]
+    judgement: CandidateJudgement,
 }
 
 /// Why the demo was not told to its end.
@@ -137,13 +135,7 @@ pub fn tell(out: &Path, teller: &mut Teller<'_>, stop: &Stop) -> Result<Story, D
         folder: stage.folder,
         report,
         candidates: candidates
-            .map(|(judged, part)| Played {
-                name: judged.name,
-                stands_for: part.stands_for,
-                role: judged.role,
-                verdict: judged.verdict,
-                reasons: judged.reasons,
-            })
+            .map(|(judgement, part)| Played { stands_for: part.stands_for, judgement })
             .collect(),
         took_s: took.as_secs_f64(),
     })

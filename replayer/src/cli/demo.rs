@@ -12,12 +12,13 @@ use crate::drive::Stop;
 use crate::judge::Verdict;
 
 const AFTER_HELP: &str = "\
-Needs understudy-proxy and understudy-sentiment beside this program. The hardware of the candidates is played by
-stand-ins, which model load and measure none; everything else is real. Takes less than a minute on two cores.
+Needs understudy-proxy and understudy-sentiment beside this program. The hardware of the
+candidates is played by stand-ins, which model load and measure none; everything else is
+real. Takes less than a minute on two cores.
 
 Exit codes:
-  0 the demo was told to its end, though candidates fail in it: that is the story
-  3 the run is INVALID, most likely because the machine is busy with something else
+  0 told to its end; that candidates fail in it is the story
+  3 the run is INVALID, most likely because something else keeps the machine busy
   66 the other programs are not built        69 one of them did not run
   130 stopped by Ctrl-C or SIGTERM";
 
@@ -50,7 +51,11 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<ExitCode, Failure> {
     };
     let story = match told {
         Ok(story) => story,
-        Err(DemoError::Stopped) => return Ok(ExitCode::from(INTERRUPTED)),
+        Err(DemoError::Stopped) => {
+            // Nothing is left to do when standard error is gone too.
+            writeln!(io::stderr(), "understudy: stopped; every program that was started has ended").ok();
+            return Ok(ExitCode::from(INTERRUPTED));
+        }
         Err(error) => return Err(error.into()),
     };
     if args.json {
