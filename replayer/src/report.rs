@@ -11,8 +11,8 @@
 //! - [`series`]: what the plots show.
 //! - [`reread`]: scheduled instants and texts, from the capture.
 //! - [`svg`], [`charts`]: the plots.
-//! - [`page`]: `report.html`.
-//! - [`markdown`]: `report.md`.
+//! - [`page`]: the page, `report.html`.
+//! - [`markdown`]: the short form, `report.md`.
 //! - [`terminal`]: the table.
 
 use std::collections::BTreeMap;

@@ -92,7 +92,9 @@ impl Gate {
     pub fn write(self, value: f64) -> String {
         match self {
             Gate::P95 | Gate::P99 => words::millis(value),
-            Gate::ErrorRate | Gate::P95Regression | Gate::LabelAgreement => words::percent(value),
+            Gate::ErrorRate | Gate::LabelAgreement => words::percent(value),
+            Gate::P95Regression if value > 0.0 => format!("+{}", words::percent(value)),
+            Gate::P95Regression => words::percent(value),
             Gate::ScoreDrift => words::score(value),
         }
     }
@@ -206,7 +208,7 @@ impl Evidence<'_> {
             Verdict::Pass | Verdict::Fail => format!("{seen}; none may"),
             _ => {
                 let outlook = outlook(more, "requests");
-                format!("{seen}, which is too few to tell whether it is at most {allowed}; {outlook}")
+                format!("{seen}, too uncertain to tell whether at most {allowed} do; {outlook}")
             }
         };
         GateResult { gate, limit, observed: Some(share), interval, verdict, reason, more }
@@ -237,7 +239,7 @@ impl Evidence<'_> {
         };
         let n = self.response.len();
         let needed = if ms < allowed { (high - ms) / (allowed - ms) } else { (ms - low) / ms };
-        let total = (needed.is_finite() && needed > 0.0).then(|| needed * needed * n as f64);
+        let total = (needed.is_finite() && needed > 0.0).then_some(needed * needed * n as f64);
         let more = (verdict == Verdict::Inconclusive && noise <= allowed).then(|| more(n, total)).flatten();
         let story = format!(
             "p95 is {} ({}) from the baseline's {}",
@@ -332,7 +334,7 @@ impl Evidence<'_> {
         };
         let verdict = decide(drift, low, high, limit);
         let needed = (high - drift).max(drift - low) / (limit - drift).abs();
-        let total = needed.is_finite().then(|| needed * needed * own.pairs as f64);
+        let total = needed.is_finite().then_some(needed * needed * own.pairs as f64);
         let more = (verdict == Verdict::Inconclusive).then(|| more(own.pairs, total)).flatten();
         let noise = twin.map(|t| format!(", twin: {}", words::score(t.mean_abs))).unwrap_or_default();
         let interval = Interval { low: Some(low.max(0.0)), high: Some(high.max(0.0)) };

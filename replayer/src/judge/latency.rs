@@ -70,6 +70,11 @@ impl Sorted {
         self.0.len() as u64
     }
 
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Share of samples over `limit`.
     pub fn share_over(&self, limit: f64) -> f64 {
         let within = self.0.partition_point(|v| *v <= limit);

@@ -319,8 +319,8 @@ fn error_rates_are_judged_by_their_interval() {
     assert_eq!(
         few.reasons,
         [
-            "new: none of 100 requests failed, which is too few to tell whether it is at most 1 %; about 270 more \
-          requests would decide"
+            "new: none of 100 requests failed, too uncertain to tell whether at most 1 % do; about 270 more requests \
+          would decide"
         ]
     );
     assert_eq!(run(10, 1_000).verdict, Verdict::Inconclusive);

@@ -48,7 +48,7 @@ pub fn by_percentile(report: &RunReport) -> Option<Drawing> {
         let (at, level) = (x.at(nines(q)), y.at(ms));
         let text = format!("{} limit {}", words::quantile(q), words::limit_millis(ms));
         marks.push(Mark::line((at - 26.0, level), (at + 26.0, level), "limit"));
-        marks.push(Mark::text((at - 30.0, level + 4.0), "end", "limit-text", text));
+        marks.push(Mark::text((at - 26.0, level - 6.0), "start", "limit-text", text));
     }
     for (at, series) in report.series.iter().enumerate() {
         let points = series.percentiles.iter().map(|(q, ms)| (x.at(nines(*q)), y.at(*ms)));
@@ -135,7 +135,7 @@ pub fn disagreement(report: &RunReport) -> Option<Drawing> {
     }
     let allowed = report.plan.gates.label_agreement.map(|limit| 1.0 - limit);
     let high = compared.iter().map(|(_, _, d)| d.high).chain(allowed).fold(0.0, f64::max);
-    let (left, right, row) = (150.0, RIGHT - 60.0, 34.0);
+    let (left, right, row) = (190.0, RIGHT - 70.0, 34.0);
     let bottom = 12.0 + row * compared.len() as f64;
     let x = Scale::linear((0.0, (high * 1.08).min(1.0)), (left, right));
     let mut marks = Vec::new();
@@ -145,19 +145,14 @@ pub fn disagreement(report: &RunReport) -> Option<Drawing> {
     }
     for (place, (at, candidate, seen)) in compared.iter().enumerate() {
         let middle = 12.0 + row * (place as f64 + 0.5);
-        let name = match candidate.role {
-            Role::Twin => format!("{} (twin)", candidate.name),
-            Role::Baseline | Role::Candidate => candidate.name.clone(),
-        };
-        marks.push(Mark::text((left - 10.0, middle + 4.0), "end", "name", shortened(&name)));
+        marks.push(Mark::text((left - 10.0, middle + 4.0), "end", "name", shortened(&candidate.name)));
         let width = (x.at(seen.share) - left).max(1.0);
         marks.push(Mark::rect((left, middle - 8.0), (width, 16.0), &format!("bar {}", look(*at))));
         marks.push(Mark::line((x.at(seen.low), middle), (x.at(seen.high), middle), "whisker"));
         for end in [seen.low, seen.high] {
             marks.push(Mark::line((x.at(end), middle - 5.0), (x.at(end), middle + 5.0), "whisker"));
         }
-        let beside = (x.at(seen.high) + 8.0, middle + 4.0);
-        marks.push(Mark::text(beside, "start", "name", words::percent(seen.share)));
+        marks.push(Mark::text((RIGHT, middle + 4.0), "end", "name", words::percent(seen.share)));
     }
     if let Some(allowed) = allowed {
         marks.push(Mark::line((x.at(allowed), 2.0), (x.at(allowed), bottom), "limit"));
@@ -225,7 +220,7 @@ fn legend(report: &RunReport) -> Vec<Key> {
 
 /// A name that fits beside its bar.
 fn shortened(name: &str) -> String {
-    const ROOM: usize = 20;
+    const ROOM: usize = 24;
     match name.char_indices().nth(ROOM) {
         Some((end, _)) => format!("{}\u{2026}", &name[..end]),
         None => name.to_owned(),

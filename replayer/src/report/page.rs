@@ -4,9 +4,11 @@
 
 use askama::Template;
 
+mod facts;
+mod fidelity;
+
 use super::svg::Drawing;
 use super::{RunReport, charts};
-use crate::certificate::Certificate;
 use crate::judge::agreement::{AnswerComparison, Flip, NO_ANSWER, Said};
 use crate::judge::latency::{Interval, QUANTILES, QuantileEstimate};
 use crate::judge::{CandidateJudgement, Role, Verdict, words};
@@ -19,6 +21,7 @@ const NONE: &str = "\u{2013}";
 #[template(path = "report.html")]
 struct Page<'a> {
     report: &'a RunReport,
+    started: String,
     badge: Badge,
     headline: String,
     confidence: String,
@@ -37,7 +40,7 @@ struct Page<'a> {
     recordings: Vec<String>,
     kinds: Vec<&'static str>,
     errors: Vec<ErrorRow>,
-    certificate: Vec<Measure>,
+    certificate: Vec<fidelity::Measure>,
     broken: Vec<String>,
     facts: Vec<(&'static str, String)>,
     remarks: Vec<String>,
@@ -131,14 +134,6 @@ struct ErrorRow {
     statuses: String,
 }
 
-/// A number of the certificate and what it means.
-struct Measure {
-    name: &'static str,
-    meaning: &'static str,
-    bound: String,
-    values: Vec<(String, bool)>,
-}
-
 /// Renders the page.
 pub fn render(report: &RunReport) -> Result<String, askama::Error> {
     Page::of(report).render()
@@ -153,6 +148,8 @@ impl<'a> Page<'a> {
         let compared = || all().filter_map(|(at, c)| Some((at, c, c.answers.as_ref()?)));
         Self {
             report,
+            // Nanoseconds name a run in run.json; people read minutes.
+            started: report.started.split('.').next().unwrap_or_default().replace('T', " "),
             badge: Badge::of(judgement.verdict),
             headline: headline(report),
             confidence: words::confidence(judgement.confidence),
@@ -171,10 +168,10 @@ impl<'a> Page<'a> {
             recordings: judgement.candidates.iter().filter_map(recording).collect(),
             kinds: Kind::ALL.iter().filter(|k| **k != Kind::NotSent).map(|k| k.name()).collect(),
             errors: all().map(|(at, c)| ErrorRow::of(at, c)).collect(),
-            certificate: measures(report),
-            broken: broken(report),
-            facts: facts(report),
-            remarks: remarks(report),
+            certificate: fidelity::measures(report),
+            broken: fidelity::broken(report),
+            facts: facts::facts(report),
+            remarks: facts::remarks(report),
             command: report.plan.command_line(),
         }
     }
@@ -393,164 +390,6 @@ fn recording(candidate: &CandidateJudgement) -> Option<String> {
         words::percent(1.0 - recording.share),
         words::count(recording.of)
     ))
-}
-
-fn measures(report: &RunReport) -> Vec<Measure> {
-    let bounds = &report.plan.fidelity;
-    let measure = |name,
-                   meaning,
-                   bound: Option<String>,
-                   value: fn(&Certificate) -> String,
-                   over: &dyn Fn(&Certificate) -> bool| Measure {
-        name,
-        meaning,
-        bound: bound.map_or_else(|| NONE.to_owned(), |b| format!("at most {b}")),
-        values: report.certificates.iter().map(|c| (value(c), over(c))).collect(),
-    };
-    let free = |_: &Certificate| false;
-    let unsent = |c: &Certificate| c.scheduled.saturating_sub(c.sent) as f64 / c.scheduled.max(1) as f64;
-    vec![
-        measure(
-            "scheduled",
-            "requests that the schedule holds, warm-up included",
-            None,
-            |c| words::count(c.scheduled),
-            &free,
-        ),
-        measure(
-            "sent",
-            "requests that were begun; the rest never left the generator",
-            Some(format!("{} unsent", words::limit_percent(bounds.unsent))),
-            |c| words::count(c.sent),
-            &|c| unsent(c) > bounds.unsent,
-        ),
-        measure(
-            "lag p50",
-            "how late the usual request was begun",
-            Some(words::limit_millis(bounds.lag_p50_ms)),
-            |c| words::millis(c.lag_p50_ms),
-            &|c| c.lag_p50_ms > bounds.lag_p50_ms,
-        ),
-        measure(
-            "lag p99",
-            "how late the latest hundredth was begun; it is part of the response time",
-            Some(words::limit_millis(bounds.lag_p99_ms)),
-            |c| words::millis(c.lag_p99_ms),
-            &|c| c.lag_p99_ms > bounds.lag_p99_ms,
-        ),
-        measure("lag max", "the latest of all", None, |c| words::millis(c.lag_max_ms), &free),
-        measure(
-            "arrival distance",
-            "largest difference between the distributions of asked and actual gaps (Kolmogorov-Smirnov); 0 is the same",
-            Some(bounds.arrival_ks.to_string()),
-            |c| format!("{:.3}", c.arrival_ks),
-            &|c| c.arrival_ks > bounds.arrival_ks,
-        ),
-        measure(
-            "rate",
-            "requests begun a second, of those that the schedule asked",
-            None,
-            |c| format!("{:.1} of {:.1}", c.achieved_rate, c.asked_rate),
-            &free,
-        ),
-        measure(
-            "worst second",
-            "largest relative difference between begun and asked in any second",
-            None,
-            |c| words::percent(c.worst_second),
-            &free,
-        ),
-        measure(
-            "queued",
-            "requests that waited in the generator because every allowed connection was busy",
-            None,
-            |c| words::count(c.queued),
-            &free,
-        ),
-        measure(
-            "reuse",
-            "requests on a connection that had served before",
-            None,
-            |c| words::percent(c.reuse),
-            &free,
-        ),
-        measure(
-            "generator CPU",
-            "most that one worker thread used of its core",
-            None,
-            |c| words::percent(c.cpu),
-            &free,
-        ),
-    ]
-}
-
-fn broken(report: &RunReport) -> Vec<String> {
-    let named = report.judgement.candidates.iter().zip(&report.certificates);
-    named.flat_map(|(candidate, c)| c.broken.iter().map(|b| format!("{}: {b}", candidate.name))).collect()
-}
-
-fn facts(report: &RunReport) -> Vec<(&'static str, String)> {
-    let (plan, dataset, here) = (&report.plan, &report.dataset, &report.environment);
-    let shape = |s: &crate::schedule::Shape| {
-        let dispersion = s.dispersion.map(|d| format!(", dispersion {d:.2}")).unwrap_or_default();
-        format!(
-            "{} over {:.1} s: {:.1} a second, at most {} in one{dispersion}",
-            words::requests(s.count),
-            s.duration_s,
-            s.rate,
-            words::count(s.peak)
-        )
-    };
-    let memory = here.memory_mib.map(|mib| format!(", {:.0} GiB", mib as f64 / 1024.0)).unwrap_or_default();
-    let cpu = here.cpu.as_ref().map(|cpu| format!(" of {cpu}")).unwrap_or_default();
-    let mut facts = vec![
-        ("Capture", plan.captures.join(", ")),
-        ("Dataset", dataset.id.clone()),
-        (
-            "Exchanges",
-            format!("{} scheduled of {}", words::count(dataset.scheduled), words::count(dataset.exchanges)),
-        ),
-        ("Recorded", format!("{} to {}", dataset.first, dataset.last)),
-        ("Arrivals recorded", shape(&report.arrivals.recorded)),
-        ("Arrivals scheduled", shape(&report.arrivals.scheduled)),
-        ("Pace", plan.pace.clone()),
-    ];
-    facts.extend(plan.window.clone().map(|window| ("Window", window)));
-    facts.extend([
-        (
-            "Iterations",
-            format!(
-                "{}, candidates take turns every {} s, warm-up {} s",
-                plan.iterations, plan.block_s, plan.warmup_s
-            ),
-        ),
-        (
-            "Sending",
-            format!(
-                "{} worker threads, up to {} connections for each candidate, timeout {} s",
-                plan.threads, plan.connections, plan.timeout_s
-            ),
-        ),
-        ("Answers", format!("preset {}", plan.preset)),
-    ]);
-    if !plan.headers.is_empty() {
-        facts.push(("Fields set", format!("{} (values are not kept)", plan.headers.join(", "))));
-    }
-    facts.extend(
-        plan.candidates.iter().map(|place| ("Candidate", format!("{} at {}", place.name, place.url))),
-    );
-    facts.extend([
-        ("Generator", format!("{} cores{cpu}{memory}; {} {}", here.cores, here.kernel, here.architecture)),
-        ("Seed", plan.seed.to_string()),
-        ("Version", format!("understudy {}", report.version)),
-    ]);
-    facts
-}
-
-fn remarks(report: &RunReport) -> Vec<String> {
-    let damage = report.dataset.damage.iter().map(|d| format!("The capture is damaged: {d}"));
-    let left_out = report.dataset.left_out.iter().map(|l| format!("Left out of the schedule: {l}"));
-    damage.chain(left_out).chain(report.notes.iter().cloned()).collect()
 }
 
 /// An interval where there is one.

@@ -67,7 +67,7 @@ impl CandidateSeries {
 
 /// Quantiles at even steps of `log(1 - q)`, up to the last that the samples tell.
 fn curve(sorted: &Sorted) -> Vec<(f64, f64)> {
-    if sorted.len() == 0 {
+    if sorted.is_empty() {
         return Vec::new();
     }
     let nines = (sorted.len() as f64).log10();
