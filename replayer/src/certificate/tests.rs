@@ -44,8 +44,9 @@ fn each_bound_breaks_by_itself_and_says_what_to_do() {
     assert!(certificate.broken[0].contains("3.00 ms") && certificate.broken[0].contains("bound 1 ms"));
     assert!(certificate.broken[0].contains("97 % of a core; raise --threads"));
 
-    let tail: Vec<Outcome> =
-        (0..1000).map(|i| outcome(i, u64::from(i) * 10 * MS, if i % 50 == 0 { 30 * MS } else { 0 })).collect();
+    let tail: Vec<Outcome> = (0..1000)
+        .map(|i| outcome(i, u64::from(i) * 10 * MS, if i % 50 == 0 { 30 * MS } else { 0 }))
+        .collect();
     let certificate = certify(&tail, 500, 0.1);
     assert!(certificate.broken[0].contains("one request in a hundred") && certificate.broken.len() == 1);
     assert!(certificate.broken[0].contains("raise --connections"));

@@ -33,7 +33,7 @@ const INTERRUPTED: i32 = 130;
 Ctrl-C ends the run after the requests under way and reports what there is, as INVALID; a second one ends it at once.")]
 pub struct Args {
     #[command(flatten)]
-    settings: Settings,
+    settings: Box<Settings>,
 
     /// Print one JSON object instead of a table
     #[arg(long, help_heading = "Output")]
@@ -66,14 +66,15 @@ struct CandidateSummary<'a> {
 
 /// Runs the command.
 pub fn run(args: Args, out: &mut dyn Write) -> Result<ExitCode, Failure> {
-    let plan = Plan::resolve(args.settings)?;
+    let plan = Plan::resolve(*args.settings)?;
     let stop = Stop::new();
     stop_on_interrupt(stop.clone())?;
     let progress = if args.quiet { Progress::silent() } else { Progress::stderr() };
     let rehearsal = rehearse(&plan, progress, &stop)?;
     let judgement = judge(&rehearsal);
     let dir = rehearsal.dir();
-    let files = report::write(&dir, &rehearsal, &judgement).map_err(|error| Failure::Output(error.to_string()))?;
+    let files =
+        report::write(&dir, &rehearsal, &judgement).map_err(|error| Failure::Output(error.to_string()))?;
     let printed = if args.json {
         print_json(out, &rehearsal, &judgement, &dir, &files.html)
     } else {
@@ -90,7 +91,8 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<ExitCode, Failure> {
 
 /// Throws `stop` on the first interrupt, and ends the process on the second.
 fn stop_on_interrupt(stop: Stop) -> Result<(), Failure> {
-    let unavailable = |error: io::Error| Failure::Unavailable(format!("interrupts cannot be caught: {error}"));
+    let unavailable =
+        |error: io::Error| Failure::Unavailable(format!("interrupts cannot be caught: {error}"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(unavailable)?;
     std::thread::Builder::new()
         .name("interrupt".into())
@@ -99,7 +101,11 @@ fn stop_on_interrupt(stop: Stop) -> Result<(), Failure> {
                 if tokio::signal::ctrl_c().await.is_ok() {
                     stop.request();
                     // Nobody to tell if standard error is gone.
-                    writeln!(io::stderr(), "understudy: ending after the requests under way; again to end at once").ok();
+                    writeln!(
+                        io::stderr(),
+                        "understudy: ending after the requests under way; again to end at once"
+                    )
+                    .ok();
                 }
                 if tokio::signal::ctrl_c().await.is_ok() {
                     std::process::exit(INTERRUPTED);
@@ -110,7 +116,12 @@ fn stop_on_interrupt(stop: Stop) -> Result<(), Failure> {
     Ok(())
 }
 
-fn print_table(out: &mut dyn Write, rehearsal: &Rehearsal, judgement: &Judgement, html: &Path) -> io::Result<()> {
+fn print_table(
+    out: &mut dyn Write,
+    rehearsal: &Rehearsal,
+    judgement: &Judgement,
+    html: &Path,
+) -> io::Result<()> {
     for damage in &rehearsal.dataset.damage {
         writeln!(out, "damaged: {damage}")?;
     }
@@ -158,7 +169,11 @@ fn candidates(rehearsal: &Rehearsal) -> Vec<CandidateSummary<'_>> {
         .zip(counts)
         .map(|((candidate, certificate), counts)| CandidateSummary {
             name: &candidate.name,
-            requests: Kind::ALL.iter().zip(counts).map(|(kind, n)| (kind.name().to_owned(), n.into())).collect(),
+            requests: Kind::ALL
+                .iter()
+                .zip(counts)
+                .map(|(kind, n)| (kind.name().to_owned(), n.into()))
+                .collect(),
             certificate,
         })
         .collect()

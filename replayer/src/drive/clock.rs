@@ -13,6 +13,9 @@ use tokio::io::unix::AsyncFd;
 
 const SECOND: u64 = 1_000_000_000;
 
+/// Added to the nice value of worker threads. On Linux a nice value belongs to a thread.
+const PREFERENCE: i32 = -10;
+
 /// Nanoseconds since the run began, on the system's monotonic clock: the same on every thread, never stepped.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Clock {
@@ -40,6 +43,14 @@ impl Clock {
     /// Nanoseconds since the run began.
     pub(super) fn now(&self) -> u64 {
         nanos_of(ClockId::Monotonic).saturating_sub(self.origin)
+    }
+}
+
+/// Asks for the calling thread to be woken before those of other programs, as far as the system allows (it does so for
+/// root, and for those with `CAP_SYS_NICE`). A worker uses little of a core; what it needs is to get it at once.
+pub(super) fn prefer_this_thread() {
+    if let Err(error) = rustix::process::nice(PREFERENCE) {
+        tracing::debug!(%error, "worker threads run at ordinary priority");
     }
 }
 

@@ -149,7 +149,10 @@ fn candidates_take_turns_and_the_order_rotates() {
     // Each block of ten goes to one candidate, then to the other; who is first changes.
     let first = [(0, 0), (0, 1), (0, 0), (0, 1), (0, 0)];
     assert_eq!(turns[..5], first);
-    assert_eq!(turns.iter().filter(|turn| turn.0 == 1).map(|turn| turn.1).collect::<Vec<_>>(), [1, 0, 1, 0, 1]);
+    assert_eq!(
+        turns.iter().filter(|turn| turn.0 == 1).map(|turn| turn.1).collect::<Vec<_>>(),
+        [1, 0, 1, 0, 1]
+    );
 }
 
 #[test]
@@ -165,7 +168,8 @@ fn the_run_directory_holds_outcomes_and_latency_that_others_can_read() {
     assert_eq!(header["format"], "understudy-outcomes");
     assert_eq!(header["candidates"], serde_json::json!(["a"]));
     assert_eq!(header["kinds"].as_array().unwrap().len(), Kind::ALL.len());
-    let fields: Vec<&str> = header["fields"].as_array().unwrap().iter().map(|f| f.as_str().unwrap()).collect();
+    let fields: Vec<&str> =
+        header["fields"].as_array().unwrap().iter().map(|f| f.as_str().unwrap()).collect();
     let mut lags = Vec::new();
     for outcome in &rehearsal.outcomes {
         let record: Vec<serde_json::Value> = rmp_serde::decode::from_read(&mut unpacked).unwrap();
@@ -230,7 +234,9 @@ fn metrics_are_served_while_the_run_goes_on() {
     });
     stage.run().unwrap();
     let text = scrape.join().unwrap();
-    for name in ["in_flight", "lag_seconds_bucket", "response_seconds_sum", "service_seconds_count", "progress_ratio"] {
+    for name in
+        ["in_flight", "lag_seconds_bucket", "response_seconds_sum", "service_seconds_count", "progress_ratio"]
+    {
         assert!(text.contains(&format!("understudy_replay_{name}")), "{name} is missing");
     }
     assert!(text.contains("process_cpu_seconds_total"));

@@ -15,7 +15,7 @@ use tokio::task::{LocalSet, spawn_local};
 use tokio::time::{Instant, timeout_at};
 
 use super::attempt::{Kept, Label, Marks, Reply, attempt};
-use super::clock::{Clock, Pacer, thread_cpu};
+use super::clock::{Clock, Pacer, prefer_this_thread, thread_cpu};
 use super::lane::{Lane, Route};
 use super::stop::Stop;
 use crate::metrics::InFlight;
@@ -129,6 +129,7 @@ fn run(
     mut turns: mpsc::UnboundedReceiver<Turn>,
     collector: Sender<Message>,
 ) -> io::Result<()> {
+    prefer_this_thread();
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().event_interval(EVENT_INTERVAL).build()?;
     LocalSet::new().block_on(&runtime, async {

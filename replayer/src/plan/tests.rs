@@ -29,7 +29,8 @@ fn resolve(flags: &[&str]) -> Result<Plan, String> {
 }
 
 fn with(capture: &Path, flags: &[&str]) -> Result<Plan, String> {
-    let mut all = vec![capture.to_str().unwrap(), "--candidate", "a=http://h:1", "--candidate", "b=http://h:2/x/"];
+    let mut all =
+        vec![capture.to_str().unwrap(), "--candidate", "a=http://h:1", "--candidate", "b=http://h:2/x/"];
     all.extend(flags);
     resolve(&all)
 }
@@ -68,7 +69,11 @@ fn a_flag_overrides_the_file_and_the_rest_of_the_file_holds() {
          max-score-drift: 0.2\nwindow: 1s..8s\nout: results\nfidelity: {lag_p99_ms: 20}\n",
     );
     let plan = resolve(&[&path, "--rate", "50", "--iterations", "3", "--slo-p99", "1s"]).unwrap();
-    assert_eq!(plan.pace, Pace::Rate(50.0), "a pace on the command line replaces that of the file, whichever it is");
+    assert_eq!(
+        plan.pace,
+        Pace::Rate(50.0),
+        "a pace on the command line replaces that of the file, whichever it is"
+    );
     assert_eq!((plan.iterations, plan.baseline, plan.warmup), (3, 1, Duration::from_millis(500)));
     assert_eq!(plan.candidates[1].target, Target { host: "b".into(), port: 80, prefix: String::new() });
     assert_eq!((plan.gates.p95_ms, plan.gates.p99_ms), (Some(250.0), Some(1000.0)));
@@ -106,7 +111,10 @@ fn every_wrong_setting_is_named_with_the_way_out() {
         (&["--window", "30s..10s"], "is empty"),
         (&["--warmup", "5"], "`5` is not a duration"),
         (&["--iterations", "0"], "--iterations 0: must be at least 1"),
-        (&["--threads", "8", "--connections", "4"], "--connections 4: each of the 8 threads needs at least one"),
+        (
+            &["--threads", "8", "--connections", "4"],
+            "--connections 4: each of the 8 threads needs at least one",
+        ),
         (&["--timeout", "0s"], "--timeout: must be at least 1ms"),
         (&["--preset", "nope"], "no preset is called `nope`"),
         (&["--preset", "tei", "--label", "/label"], "--preset and --label exclude each other"),
@@ -114,7 +122,10 @@ fn every_wrong_setting_is_named_with_the_way_out() {
         (&["--label", "label"], "not a JSON pointer"),
         (&["--allow", "/rank"], "--allow /rank: write METHOD:PATH"),
         (&["--max-error-rate", "150%"], "`150%` is not a share"),
-        (&["--header-env", "X-Key=UNDERSTUDY_SURELY_UNSET"], "the environment variable UNDERSTUDY_SURELY_UNSET is not set"),
+        (
+            &["--header-env", "X-Key=UNDERSTUDY_SURELY_UNSET"],
+            "the environment variable UNDERSTUDY_SURELY_UNSET is not set",
+        ),
     ];
     for (flags, expected) in cases {
         let refusal = with(capture.path(), flags).expect_err(&format!("{flags:?} was accepted"));

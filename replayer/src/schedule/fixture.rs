@@ -4,7 +4,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
-use understudy_captures::exchange::{Body, Ending, Exchange, ExchangeId, Headers, HttpVersion, Request, Response, Timing, UnixNanos};
+use understudy_captures::exchange::{
+    Body, Ending, Exchange, ExchangeId, Headers, HttpVersion, Request, Response, Timing, UnixNanos,
+};
 use understudy_captures::segment::{Origin, Writer, WriterConfig};
 use understudy_captures::{Conservation, Key, Policy, Sanitizer};
 

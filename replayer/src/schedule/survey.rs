@@ -60,7 +60,7 @@ impl Survey {
         let stats = capture.stats();
         let mut selection = Selection::of(capture, plan);
         let mut pass = Pass::of(plan);
-        while let Some(selected) = selection.next() {
+        for selected in selection.by_ref() {
             pass.take(&selected?, plan, labels)?;
         }
         pass.check(plan, &selection)?;

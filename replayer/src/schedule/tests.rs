@@ -142,7 +142,10 @@ fn a_request_is_prepared_without_what_belongs_to_its_connection() {
     let mut fields: Vec<String> =
         prepared.fields.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect();
     fields.sort();
-    assert_eq!(fields, ["content-type: application/json", "x-kept: one", "x-kept: two", "x-tenant: injected"]);
+    assert_eq!(
+        fields,
+        ["content-type: application/json", "x-kept: one", "x-kept: two", "x-tenant: injected"]
+    );
     assert_eq!((prepared.body, prepared.has_length), (recorded.body.bytes, true));
 }
 
@@ -214,7 +217,7 @@ fn unsafe_requests_are_refused_by_name_until_they_are_allowed() {
             predict(Duration::ZERO, "good"),
             exchange(Duration::from_secs(1), "POST", "/feedback?x=1", b"{}"),
             exchange(Duration::from_secs(2), "POST", "/feedback", b"{}"),
-            exchange(Duration::from_secs(3), "DELETE", "/batch/jobs/x", b""),
+            exchange(Duration::from_secs(3), "DELETE", "/batch/jobs", b""),
             exchange(Duration::from_secs(4), "GET", "/health", b""),
         ]
     };
@@ -222,11 +225,11 @@ fn unsafe_requests_are_refused_by_name_until_they_are_allowed() {
     let refusal = survey(exchanges(), &mut plan).unwrap_err();
     assert!(matches!(refusal, SurveyError::Unsafe(_)));
     let refusal = refusal.to_string();
-    for part in ["3 requests", "POST /feedback (2)", "DELETE /batch/jobs/x (1)", "--allow", "--allow-unsafe"] {
+    for part in ["3 requests", "POST /feedback (2)", "DELETE /batch/jobs (1)", "--allow", "--allow-unsafe"] {
         assert!(refusal.contains(part), "{refusal}");
     }
     plan.safety.allowed = vec![("POST".into(), "/feedback".into())];
-    assert!(survey(exchanges(), &mut plan).unwrap_err().to_string().contains("DELETE /batch/jobs/x (1)"));
+    assert!(survey(exchanges(), &mut plan).unwrap_err().to_string().contains("DELETE /batch/jobs (1)"));
     plan.safety.allowed.push(("DELETE".into(), "/batch/*".into()));
     assert_eq!(survey(exchanges(), &mut plan).unwrap().dataset.scheduled, 5);
     plan.safety.allowed.clear();

@@ -6,7 +6,8 @@ use super::*;
 fn each_way_to_fail_has_its_own_outcome() {
     let server = Server::start(Manner::AsAsked);
     let paths = ["/ok", "/overloaded", "/missing", "/reset", "/hang", "/gzip", "/moved"];
-    let exchanges = (0u64..).zip(paths).map(|(i, path)| exchange(Duration::from_millis(i * 20), "GET", path, b""));
+    let exchanges =
+        (0u64..).zip(paths).map(|(i, path)| exchange(Duration::from_millis(i * 20), "GET", path, b""));
     let mut stage = Stage::new(&[&server], exchanges);
     stage.plan.timeout = Duration::from_millis(300);
     let rehearsal = stage.run().unwrap();
@@ -36,7 +37,11 @@ fn a_candidate_that_goes_away_is_a_connect_error_and_the_run_goes_on() {
     let mut stage = Stage::new(&[&stays], every(Duration::from_millis(5), 20));
     stage.plan.candidates.push(Candidate {
         name: "b".into(),
-        target: crate::plan::Target { host: address.ip().to_string(), port: address.port(), prefix: String::new() },
+        target: crate::plan::Target {
+            host: address.ip().to_string(),
+            port: address.port(),
+            prefix: String::new(),
+        },
     });
     let closing = std::thread::spawn(move || {
         listener.accept().unwrap();
@@ -80,7 +85,10 @@ fn what_is_missing_is_found_before_a_candidate_is_bothered() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     stage.plan.metrics = Some(taken.local_addr().unwrap());
     let refusal = stage.run().unwrap_err();
-    assert!(matches!(refusal, DriveError::Unavailable(_)) && refusal.to_string().contains("address already in use"));
+    assert!(
+        matches!(refusal, DriveError::Unavailable(_))
+            && refusal.to_string().contains("address already in use")
+    );
 
     stage.plan.metrics = None;
     let file = tempfile::NamedTempFile::new().unwrap();

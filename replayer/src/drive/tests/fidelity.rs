@@ -6,7 +6,8 @@ use super::*;
 fn a_stall_counts_for_every_request_that_should_have_been_sent_in_it() {
     // 100 a second for 3 s; the server stands still for 1 s in the middle.
     let server = Server::start(Manner::FreezeAt(100, Duration::from_secs(1)));
-    let stage = Stage::new(&[&server], every(Duration::from_millis(10), 300));
+    let mut stage = Stage::new(&[&server], every(Duration::from_millis(10), 300));
+    stage.plan.max_connections = 256;
     let rehearsal = stage.run().unwrap();
     assert_eq!(kinds(&rehearsal), HashMap::from([(Kind::Ok, 300)]));
     let slow = rehearsal.outcomes.iter().filter(|o| o.response_time() > 100_000_000).count();
@@ -58,7 +59,8 @@ fn an_unhurried_run_is_certified_and_reuses_its_connections() {
     let server = Server::start(Manner::Answer);
     let mut stage = Stage::new(&[&server], every(Duration::from_millis(2), 500));
     // The bounds of a machine that other tests keep busy.
-    stage.plan.fidelity = crate::plan::FidelityBounds { lag_p50_ms: 20.0, lag_p99_ms: 500.0, ..Default::default() };
+    stage.plan.fidelity =
+        crate::plan::FidelityBounds { lag_p50_ms: 20.0, lag_p99_ms: 500.0, ..Default::default() };
     let rehearsal = stage.run().unwrap();
     let certificate = &rehearsal.certificates[0];
     assert!(certificate.broken.is_empty(), "{certificate:?}");
@@ -82,4 +84,25 @@ fn max_keeps_its_number_under_way_and_never_more() {
     assert!(rehearsal.outcomes.iter().all(|outcome| outcome.lag() == 0));
     let certificate = &rehearsal.certificates[0];
     assert!(certificate.broken.is_empty() && certificate.achieved_rate > 0.0, "{certificate:?}");
+}
+
+/// Not a test of right or wrong: says what this machine's generator can do. Run it alone, optimised, with `--ignored`.
+#[test]
+#[ignore = "a measurement, not a check"]
+fn how_fast_the_generator_is() {
+    let server = Server::start(Manner::Answer);
+    for (name, pace) in [
+        ("max, 64 under way", Pace::Max { in_flight: 64 }),
+        ("1,000 a second", Pace::Rate(1_000.0)),
+        ("5,000 a second", Pace::Rate(5_000.0)),
+    ] {
+        let mut stage = Stage::new(&[&server], every(Duration::from_micros(100), 20_000));
+        stage.plan.pace = pace;
+        stage.plan.max_connections = 512;
+        stage.plan.window = matches!(pace, Pace::Rate(rate) if rate < 2_000.0)
+            .then(|| (Duration::ZERO, Duration::from_millis(500)));
+        let rehearsal = stage.run().unwrap();
+        let service = quantile(rehearsal.outcomes.iter().map(Outcome::service_time), 0.5);
+        println!("{name}: p50 service {service:?}, {:#?}", rehearsal.certificates[0]);
+    }
 }
