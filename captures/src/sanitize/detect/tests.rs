@@ -36,6 +36,8 @@ fn cards_are_found_however_they_are_grouped() {
         "6011111111111117",
         "2223003122003222",
         "4222222222222",
+        "3530111333300000",
+        "3500000000000009",
     ] {
         finds(Class::Card, card);
     }
@@ -95,6 +97,7 @@ fn telephone_numbers_of_common_forms_are_found() {
         "612 34 56 78",
         "212-555-0123 ext. 45",
         "212-555-0123x4587",
+        "22-15-40-99",
     ] {
         finds(Class::Phone, phone);
     }
