@@ -156,4 +156,23 @@ mod tests {
         let sentence = PiiSentence { text: "short".into(), spans: vec![] };
         assert_eq!(sentence.slice(&PiiSpan { kind: "GPE".into(), start: 2, end: 9 }), None);
     }
+
+    #[test]
+    fn the_sample_capture_is_whole_and_says_what_its_readme_says() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("samples/demo.ucap");
+        let capture = crate::Capture::open(&[path]).unwrap();
+        let stats = capture.stats();
+        let readme = include_str!("../samples/README.md");
+        assert!(
+            readme.contains(&stats.dataset_id),
+            "the README names another dataset than {}",
+            stats.dataset_id
+        );
+        assert!(stats.conservation.holds());
+        assert_eq!((stats.conservation.seen, stats.conservation.excluded), (2550, 50));
+        let exchanges: Vec<_> = capture.exchanges().collect::<Result<_, _>>().unwrap();
+        assert_eq!(exchanges.len(), 2500);
+        assert_eq!(exchanges.iter().filter(|exchange| exchange.input_changed()).count(), 204);
+        assert!(exchanges.iter().all(|exchange| exchange.request.headers.get("authorization").is_none()));
+    }
 }
