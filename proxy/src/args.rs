@@ -101,7 +101,7 @@ pub struct Args {
     #[arg(long, value_name = "BYTES", env = "UNDERSTUDY_MAX_BODY", default_value = "1MiB", value_parser = size, help_heading = "Limits")]
     pub max_body: u64,
     /// Batches that may wait for the recorder; beyond it exchanges are counted `queue_full`
-    #[arg(long, value_name = "N", env = "UNDERSTUDY_QUEUE", default_value_t = 64, help_heading = "Limits")]
+    #[arg(long, value_name = "N", env = "UNDERSTUDY_QUEUE", default_value_t = 256, help_heading = "Limits")]
     pub queue: usize,
     /// Memory for exchanges under way and waiting; beyond it they are counted `queue_full`
     #[arg(long, value_name = "BYTES", env = "UNDERSTUDY_BUFFER", default_value = "16MiB", value_parser = size, help_heading = "Limits")]

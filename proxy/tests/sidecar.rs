@@ -211,9 +211,11 @@ fn what_passed_is_in_the_capture_exchange_by_exchange() {
 fn a_tiny_queue_costs_exchanges_and_never_answers() {
     let service = Service::start();
     let dir = tempfile::tempdir().unwrap();
-    // One batch may wait, and the recorder is slow beside clients that pipeline without sanitizing.
+    // One batch may wait, and half a mebibyte of exchanges may be under way.
     let sidecar = InProcess::start(service.address, dir.path(), &["--queue", "1", "--buffer", "1MiB"]);
     let mut client = connect(sidecar.traffic);
+    let larger_than_the_room = "a fine word ".repeat(60_000);
+    assert_eq!(ask(&mut client, "/predict", &larger_than_the_room), b"{\"label\":\"POSITIVE\"}");
     let body = format!("{{\"text\":\"{}\"}}", "a fine word ".repeat(2000));
     const REQUESTS: usize = 400;
     let mut writer = client.try_clone().unwrap();
@@ -232,12 +234,8 @@ fn a_tiny_queue_costs_exchanges_and_never_answers() {
     writing.join().unwrap();
     drop(client);
     let totals = sidecar.stop().conservation;
-    assert!(totals.seen > 0);
+    assert!(totals.queue_full >= 1, "{totals:?}");
     assert_eq!(totals.seen, totals.recorded + totals.dropped());
-    assert!(
-        totals.queue_full + totals.unparseable > 0,
-        "the load was not enough to fill the queue: {totals:?}"
-    );
 }
 
 #[test]
