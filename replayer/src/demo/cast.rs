@@ -9,7 +9,7 @@ use crate::judge::Verdict;
 use crate::plan::{Plan, PlanError, Settings};
 
 /// Highest p95 response time that the demo allows, milliseconds.
-pub(super) const SLO_P95_MS: u32 = 40;
+pub(super) const SLO_P95_MS: u32 = 80;
 /// How much faster than recorded the rehearsal is.
 pub(super) const SPEED: u32 = 2;
 
@@ -26,11 +26,12 @@ pub(super) struct Part {
     pub(super) expected: Verdict,
 }
 
-/// The service that traffic goes to while it is recorded.
+/// The service that traffic goes to while it is recorded. Its calls are long beside what the other programs of a busy
+/// machine take from it (some milliseconds), so that the verdicts are about the stand-ins and not about the machine.
 pub(super) const PRODUCTION: Part = Part {
     name: "production",
-    stands_for: "the node that serves today: 4 workers",
-    args: "--profile cpu-large --seed 11",
+    stands_for: "the node that serves today: 16 workers of some 16 ms",
+    args: "--profile cpu-large --workers 16 --call-us 10000 --token-us 300 --seed 11",
     expected: Verdict::Pass,
 };
 
@@ -40,13 +41,13 @@ pub(super) const CANDIDATES: [Part; 5] = [
     Part {
         name: "twin",
         stands_for: "the same again: what differs is noise",
-        args: "--profile cpu-large --seed 12",
+        args: "--profile cpu-large --workers 16 --call-us 10000 --token-us 300 --seed 12",
         expected: Verdict::Pass,
     },
     Part {
         name: "cpu-small",
-        stands_for: "half the cores",
-        args: "--profile cpu-small --seed 13",
+        stands_for: "half the workers",
+        args: "--profile cpu-small --workers 8 --call-us 10000 --token-us 300 --seed 13",
         expected: Verdict::Fail,
     },
     Part {
@@ -58,7 +59,7 @@ pub(super) const CANDIDATES: [Part; 5] = [
     Part {
         name: "int8",
         stands_for: "a quantized model: faster, 6 % of texts mislabelled",
-        args: "--profile cpu-large --call-us 1000 --token-us 28 --backend onnx --wrong-labels 0.06 --seed 15",
+        args: "--profile cpu-large --workers 16 --call-us 4000 --token-us 110 --backend onnx --wrong-labels 0.06 --seed 15",
         expected: Verdict::Fail,
     },
 ];
