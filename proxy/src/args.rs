@@ -38,7 +38,7 @@ Admin address:
 
 Exit codes:
   0 drained and flushed
-  64 usage: arguments are wrong              65 the policy or key file is not what it should be
+  64 usage: arguments or policy are wrong    65 the key file is not what it should be
   66 the policy or key file cannot be read   69 a port is taken, a name does not resolve
   70 a bug of ours                           73 the captures directory cannot be written";
 

@@ -128,7 +128,7 @@ impl Config {
         let policy = match &args.policy {
             Some(path) => {
                 readable(path, "--policy")?;
-                Policy::from_file(path).map_err(|error| Failure::Data(error.to_string()))?
+                Policy::from_file(path).map_err(|error| Failure::Usage(error.to_string()))?
             }
             None => Policy::builtin(),
         };

@@ -3,7 +3,7 @@
 /// Why the sidecar ended without doing its work.
 #[derive(Debug, thiserror::Error)]
 pub enum Failure {
-    /// Arguments are wrong (64).
+    /// Arguments or policy are wrong (64).
     #[error("{0}")]
     Usage(String),
     /// A file is not what it should be (65).

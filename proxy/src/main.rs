@@ -11,10 +11,27 @@ use understudy_proxy::{Args, Config, Failure, Sockets};
 fn main() -> ExitCode {
     let args = match Args::try_parse() {
         Ok(args) => args,
-        Err(error) => {
+        Err(refusal) if refusal.use_stderr() => {
+            let text = refusal.to_string();
+            // What is wrong, in one line, without the usage that --help tells better.
+            let told = text
+                .split("\n\n")
+                .take_while(|part| !part.starts_with("Usage") && !part.starts_with("For more"));
+            let parts: Vec<String> =
+                told.map(|part| part.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+            let line = parts.join("; ");
             // Nothing is left to do when the terminal is gone too.
-            error.print().ok();
-            return if error.use_stderr() { ExitCode::from(64) } else { ExitCode::SUCCESS };
+            writeln!(
+                io::stderr(),
+                "understudy-proxy: {} (--help tells more)",
+                line.trim_start_matches("error: ")
+            )
+            .ok();
+            return ExitCode::from(64);
+        }
+        Err(asked_for) => {
+            asked_for.print().ok();
+            return ExitCode::SUCCESS;
         }
     };
     start_logging();

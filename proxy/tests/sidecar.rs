@@ -407,7 +407,7 @@ fn refusals_are_one_clear_line_and_their_exit_code() {
         ("ok", vec!["--listen", "nonsense"], 64, "--listen"),
         ("ok", vec!["--admin", "127.0.0.1:9"], 64, "--upstream"),
         ("ok", vec!["--exclude-path", "health"], 64, "--exclude-path"),
-        ("ok", vec!["--policy", file], 65, "file"),
+        ("ok", vec!["--policy", file], 64, "file"),
         ("ok", vec!["--policy", "/nowhere/policy.yaml"], 66, "/nowhere/policy.yaml"),
         ("ok", vec!["--key-file", file], 65, "file"),
         ("ok", vec!["--listen", &taken], 69, "--listen"),

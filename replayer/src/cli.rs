@@ -77,6 +77,20 @@ impl Failure {
     }
 }
 
+/// A refusal of the command line as one line: what is wrong, and where the usage is told. `None` is help or a version
+/// that was asked for, or that a bare command gets, and is printed as it is.
+pub fn refusal_line(refusal: &clap::Error) -> Option<String> {
+    use clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
+    if !refusal.use_stderr() || refusal.kind() == DisplayHelpOnMissingArgumentOrSubcommand {
+        return None;
+    }
+    let text = refusal.to_string();
+    let told = text.split("\n\n").take_while(|part| !part.starts_with("Usage") && !part.starts_with("For more"));
+    let parts: Vec<String> = told.map(|part| part.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    let line = parts.join("; ");
+    Some(format!("understudy: {} (--help tells more)", line.trim_start_matches("error: ")))
+}
+
 // === impl Cli ===
 
 impl Cli {

@@ -10,9 +10,9 @@ use understudy_tests::programs::{Sidecar, understudy_json};
 
 use crate::{cpu, table};
 
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 3;
 const SECONDS: u32 = 4;
-const CONNECTIONS: u32 = 16;
+const CONNECTIONS: u32 = 64;
 
 /// One thing in the middle, and the CPU account of what it forwards with.
 struct Contender<'a> {

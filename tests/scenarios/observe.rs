@@ -38,7 +38,8 @@ fn prometheus_scrapes_the_sidecar_and_the_replayer_and_chromium_shows_the_report
     assert_eq!(promtool_check(&page)?, "", "the replayer's metrics follow the conventions");
     run.await_line("verdict: ")?;
     let (status, printed) = run.wait()?;
-    assert!(status.code().is_some_and(|code| code < 3), "{status}: {printed:?}");
+    // Prometheus and its probes share the cores with the generator here, so the certificate may be broken; 3 says so.
+    assert!(status.code().is_some_and(|code| code <= 3), "{status}: {printed:?}");
 
     let dir = std::fs::read_dir(out.path())?.next().context("one run directory")??.path();
     let html = std::fs::read_to_string(dir.join("report.html"))?;

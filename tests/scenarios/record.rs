@@ -62,7 +62,7 @@ fn every_request_of_h2load_is_accounted_for() -> Result<()> {
 fn what_wrk_sent_and_nginx_served_is_what_the_capture_accounts_for() -> Result<()> {
     let nginx = Nginx::answering()?;
     let captures = tempfile::tempdir()?;
-    let sidecar = Sidecar::start(&nginx.listen, captures.path(), &["--queue", "100000"])?;
+    let sidecar = Sidecar::start(&nginx.listen, captures.path(), &["--queue", "65536"])?;
 
     let Load { done, failed, .. } = wrk(&format!("http://{}/a", sidecar.listen), 2, 8, None)?;
     assert_eq!(failed, 0);

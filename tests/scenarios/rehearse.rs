@@ -198,7 +198,16 @@ fn a_run_that_proves_nothing_is_invalid() -> Result<()> {
     let verdict = replay(&healthy.listen, &["--rate=500", "--warmup=1h"])?;
     assert_eq!(verdict["verdict"], "INVALID", "nothing is left to judge: {verdict}");
 
-    let stats = understudy_json(&["capture", "stats", "--json", &path])?;
-    assert_eq!(stats["exchanges"], 1_000);
+    let empty = scratch.path().join("empty");
+    let sidecar = Sidecar::start(&healthy.listen, &empty, &[])?;
+    curl(&[&format!("http://{}/health", sidecar.listen)])?;
+    sidecar.process.signal(Signal::TERM)?;
+    sidecar.process.wait()?;
+    let empty = empty.to_str().context("utf-8")?;
+    let stats = understudy_json(&["capture", "stats", "--json", empty])?;
+    assert_eq!((stats["exchanges"].as_u64(), stats["excluded"].as_u64()), (Some(0), Some(1)));
+    let candidate = format!("a=http://{}", healthy.listen);
+    let nothing = understudy(&["replay", empty, "--quiet", "--out", &runs, "--candidate", &candidate])?;
+    assert_eq!((nothing.code, nothing.stdout.trim()), (3, "verdict: INVALID"), "{}", nothing.stderr);
     Ok(())
 }

@@ -10,7 +10,7 @@ use understudy_captures::capture::CaptureError;
 use super::Failure;
 use crate::certificate::Certificate;
 use crate::drive::{DriveError, Progress, Stop, rehearse};
-use crate::judge::{Judgement, judge};
+use crate::judge::{Judgement, Verdict, judge};
 use crate::outcome::{Kind, Rehearsal};
 use crate::plan::{Plan, PlanError, Settings};
 use crate::report;
@@ -70,7 +70,11 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<ExitCode, Failure> {
     let stop = Stop::new();
     stop_on_interrupt(stop.clone())?;
     let progress = if args.quiet { Progress::silent() } else { Progress::stderr() };
-    let rehearsal = rehearse(&plan, progress, &stop)?;
+    let rehearsal = match rehearse(&plan, progress, &stop) {
+        // Nothing was sent, so nothing was found wrong: a gate must not read that as a pass.
+        Err(DriveError::Survey(SurveyError::Nothing(reason))) => return print_nothing(out, args.json, &reason),
+        rehearsed => rehearsed?,
+    };
     let judgement = judge(&rehearsal);
     let dir = rehearsal.dir();
     let files =
@@ -114,6 +118,23 @@ fn stop_on_interrupt(stop: Stop) -> Result<(), Failure> {
         })
         .map_err(unavailable)?;
     Ok(())
+}
+
+/// A capture of which nothing would be judged has a verdict, too.
+fn print_nothing(out: &mut dyn Write, json: bool, reason: &str) -> Result<ExitCode, Failure> {
+    // The exit code says it when standard error is gone.
+    writeln!(io::stderr(), "understudy: {reason}").ok();
+    let printed = if json {
+        writeln!(out, "{}", serde_json::json!({ "verdict": Verdict::Invalid.to_string(), "reason": reason }))
+    } else {
+        writeln!(out, "verdict: {}", Verdict::Invalid)
+    };
+    match printed {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::Output(format!("cannot write the result: {error}")))
+        }
+        _ => Ok(ExitCode::from(Verdict::Invalid.exit_code())),
+    }
 }
 
 fn print_table(

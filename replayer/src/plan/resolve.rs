@@ -24,8 +24,9 @@ const BLOCK: Duration = Duration::from_secs(10);
 /// Default of `warmup`, for schedules long enough.
 const WARMUP: Duration = Duration::from_secs(1);
 
-/// Default of `connections`: well above the concurrency of one model server, well below the ephemeral ports.
-const CONNECTIONS: usize = 512;
+/// Default of `connections`: a target that stands still for seconds at hundreds of requests a second does not make
+/// the generator wait, and the ephemeral ports still suffice.
+const CONNECTIONS: usize = 4096;
 
 /// Most worker threads: beyond it the generator is not what limits a run.
 const MAX_THREADS: usize = 256;

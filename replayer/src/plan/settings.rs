@@ -62,7 +62,7 @@ pub struct Settings {
     #[arg(long, value_name = "DURATION", help_heading = "Sending")]
     #[serde(deserialize_with = "values::scalar")]
     pub timeout: Option<Span>,
-    /// Most connections to one candidate; beyond it requests wait and their lag shows it [default: 512]
+    /// Most connections to one candidate; beyond it requests wait and their lag shows it [default: 4096]
     #[arg(long, value_name = "N", help_heading = "Sending")]
     pub connections: Option<usize>,
     /// Worker threads [default: 1 on one or two cores, else up to 4]
