@@ -85,7 +85,8 @@ pub fn refusal_line(refusal: &clap::Error) -> Option<String> {
         return None;
     }
     let text = refusal.to_string();
-    let told = text.split("\n\n").take_while(|part| !part.starts_with("Usage") && !part.starts_with("For more"));
+    let told =
+        text.split("\n\n").take_while(|part| !part.starts_with("Usage") && !part.starts_with("For more"));
     let parts: Vec<String> = told.map(|part| part.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
     let line = parts.join("; ");
     Some(format!("understudy: {} (--help tells more)", line.trim_start_matches("error: ")))

@@ -72,7 +72,9 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<ExitCode, Failure> {
     let progress = if args.quiet { Progress::silent() } else { Progress::stderr() };
     let rehearsal = match rehearse(&plan, progress, &stop) {
         // Nothing was sent, so nothing was found wrong: a gate must not read that as a pass.
-        Err(DriveError::Survey(SurveyError::Nothing(reason))) => return print_nothing(out, args.json, &reason),
+        Err(DriveError::Survey(SurveyError::Nothing(reason))) => {
+            return print_nothing(out, args.json, &reason);
+        }
         rehearsed => rehearsed?,
     };
     let judgement = judge(&rehearsal);
