@@ -160,9 +160,24 @@ impl Haproxy {
 
 // === load ===
 
-/// Exactly `requests` requests over `connections` kept HTTP/1.1 connections, with a JSON body when one is given.
+/// Exactly `requests` requests over `connections` kept HTTP/1.1 connections, with a JSON body when one is given; as fast
+/// as answers come.
 pub fn h2load(url: &str, requests: u64, connections: u32, body: Option<&Path>) -> Result<Load> {
+    h2load_at(None, url, requests, connections, body)
+}
+
+/// The same, at `rate` requests a second on each connection.
+pub fn h2load_at(
+    rate: Option<u32>,
+    url: &str,
+    requests: u64,
+    connections: u32,
+    body: Option<&Path>,
+) -> Result<Load> {
     let mut command = Command::new("h2load");
+    if let Some(rate) = rate {
+        command.arg(format!("--rps={rate}"));
+    }
     command.args(["--h1", "-t1", "-n", &requests.to_string(), "-c", &connections.to_string()]);
     if let Some(body) = body {
         command.arg("-d").arg(body).args(["-H", "content-type: application/json"]);

@@ -320,7 +320,13 @@ fn headline(report: &RunReport) -> String {
         Verdict::Pass if alone => "It keeps its limits.".to_owned(),
         Verdict::Fail if alone => "It breaks its limits.".to_owned(),
         Verdict::Pass => format!("{} may take the part.", listed(&named(Verdict::Pass))),
-        Verdict::Fail => format!("{} may not take the part.", listed(&named(Verdict::Fail))),
+        Verdict::Fail => {
+            let failed = format!("{} may not take the part", listed(&named(Verdict::Fail)));
+            match named(Verdict::Pass).as_slice() {
+                [] => format!("{failed}."),
+                passed => format!("{failed}; {} may.", listed(passed)),
+            }
+        }
         Verdict::Inconclusive => "Not enough was seen to decide.".to_owned(),
         Verdict::Invalid => "This run proves nothing, neither for nor against.".to_owned(),
     }

@@ -69,7 +69,7 @@ fn the_page_has_every_part() {
     let page = html(&rehearsed());
     for part in [
         "FAIL",
-        "cpu-small may not take the part.",
+        "cpu-small may not take the part; ",
         "p95 slowdown over the baseline",
         "id=\"by-percentile-title\"",
         "id=\"over-time-title\"",
