@@ -52,7 +52,7 @@ fn defaults_fill_what_is_not_said() {
     assert_eq!(plan.pace, Pace::Speed(1.0));
     assert_eq!((plan.timeout, plan.block), (Duration::from_secs(30), Duration::from_secs(10)));
     assert_eq!(plan.warmup, Duration::from_secs(1));
-    assert_eq!((plan.max_connections, &plan.gates), (512, &Gates::default()));
+    assert_eq!((plan.max_connections, &plan.gates), (4096, &Gates::default()));
     assert_eq!((plan.preset.name(), plan.out.to_str()), ("kubesentiment", Some("runs")));
     assert_eq!(plan.candidates[1].target.to_string(), "http://h:2/x");
     // Ten times as fast, a second would be all there is.

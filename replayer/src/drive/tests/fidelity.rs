@@ -85,24 +85,3 @@ fn max_keeps_its_number_under_way_and_never_more() {
     let certificate = &rehearsal.certificates[0];
     assert!(certificate.broken.is_empty() && certificate.achieved_rate > 0.0, "{certificate:?}");
 }
-
-/// Not a test of right or wrong: says what this machine's generator can do. Run it alone, optimised, with `--ignored`.
-#[test]
-#[ignore = "a measurement, not a check"]
-fn how_fast_the_generator_is() {
-    let server = Server::start(Manner::Answer);
-    for (name, pace) in [
-        ("max, 64 under way", Pace::Max { in_flight: 64 }),
-        ("1,000 a second", Pace::Rate(1_000.0)),
-        ("5,000 a second", Pace::Rate(5_000.0)),
-    ] {
-        let mut stage = Stage::new(&[&server], every(Duration::from_micros(100), 20_000));
-        stage.plan.pace = pace;
-        stage.plan.max_connections = 512;
-        stage.plan.window = matches!(pace, Pace::Rate(rate) if rate < 2_000.0)
-            .then(|| (Duration::ZERO, Duration::from_millis(500)));
-        let rehearsal = stage.run().unwrap();
-        let service = quantile(rehearsal.outcomes.iter().map(Outcome::service_time), 0.5);
-        println!("{name}: p50 service {service:?}, {:#?}", rehearsal.certificates[0]);
-    }
-}
