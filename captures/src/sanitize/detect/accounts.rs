@@ -14,7 +14,7 @@ const SCHEMES: &[(u32, u32, usize, usize, usize)] = &[
     (36, 36, 2, 14, 19),     // Diners Club
     (38, 39, 2, 14, 19),     // Diners Club
     (300, 305, 3, 14, 19),   // Diners Club
-    (35, 35, 2, 16, 19),     // JCB is 3528 to 3589; generators of test cards draw from all of 35
+    (35, 35, 2, 16, 19),     // JCB is 3528 to 3589; labelled made-up cards lie elsewhere in 35, too
     (1800, 1800, 4, 15, 15), // JCB
     (2131, 2131, 4, 15, 15), // JCB
     (6011, 6011, 4, 16, 19), // Discover
