@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// A kind of structured personal or secret data. The order is the precedence where findings overlap: what can be told
-/// with more certainty comes first.
+/// A kind of personal or secret data. The order is the precedence where findings overlap: what can be told with more
+/// certainty comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Class {
@@ -13,7 +13,7 @@ pub enum Class {
     Jwt,
     /// A key with the prefix of a well-known issuer (AWS, GitHub, Slack, Stripe, ...).
     ApiKey,
-    /// Credentials, query and fragment of a URL.
+    /// A URL or a bare domain.
     Url,
     /// An e-mail address.
     Email,
@@ -23,19 +23,33 @@ pub enum Class {
     Card,
     /// A US social security or taxpayer number.
     Ssn,
+    /// An identity or tax number of another country, by its check digits or behind a telling word.
+    NationalId,
+    /// A bank account, routing or sort code that is no IBAN.
+    BankAccount,
+    /// A driver's licence or passport number behind a telling word.
+    License,
     /// An Ethernet address.
     Mac,
     /// An IP address, version 4 or 6.
     Ip,
     /// A telephone number.
     Phone,
+    /// A date of birth.
+    BirthDate,
+    /// A street address, or a part of one.
+    Address,
+    /// A postal code.
+    PostalCode,
     /// A random-looking token of at least 20 characters, or a UUID.
     Token,
+    /// The name of a person.
+    Person,
 }
 
 impl Class {
     /// Every class, in order of precedence.
-    pub const ALL: [Class; 12] = [
+    pub const ALL: [Class; 19] = [
         Class::PrivateKey,
         Class::Jwt,
         Class::ApiKey,
@@ -44,10 +58,17 @@ impl Class {
         Class::Iban,
         Class::Card,
         Class::Ssn,
+        Class::NationalId,
+        Class::BankAccount,
+        Class::License,
         Class::Mac,
         Class::Ip,
         Class::Phone,
+        Class::BirthDate,
+        Class::Address,
+        Class::PostalCode,
         Class::Token,
+        Class::Person,
     ];
 
     /// The name used in policies, captures and metrics.
@@ -61,10 +82,17 @@ impl Class {
             Self::Iban => "iban",
             Self::Card => "card",
             Self::Ssn => "ssn",
+            Self::NationalId => "national_id",
+            Self::BankAccount => "bank_account",
+            Self::License => "license",
             Self::Mac => "mac",
             Self::Ip => "ip",
             Self::Phone => "phone",
+            Self::BirthDate => "birth_date",
+            Self::Address => "address",
+            Self::PostalCode => "postal_code",
             Self::Token => "token",
+            Self::Person => "person",
         }
     }
 }

@@ -195,7 +195,7 @@ impl Bodies {
         for (name, value) in pairs(draft.source, 0..draft.source.len()) {
             let treatment = match &name {
                 Some(name) if is_plain_name(&draft.source[name.clone()]) => {
-                    masker.treat(draft, name.clone(), Encoding::Form, Treatment::FreeText, "key")?;
+                    masker.treat(draft, name.clone(), Encoding::Form, Treatment::Scan, "key")?;
                     self.json.member(&draft.source[name.clone()])
                 }
                 Some(name) => {

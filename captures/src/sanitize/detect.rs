@@ -25,7 +25,16 @@ pub struct Finding {
     pub class: Class,
 }
 
-/// The detectors of structured classes that are switched on.
+/// What a text is, which says where to look how hard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// A header value, a key, a short value that the policy keeps: structured classes only.
+    Value,
+    /// What people write: names, addresses and bare domains, too.
+    Prose,
+}
+
+/// The detectors that are switched on.
 #[derive(Clone, Debug)]
 pub struct Detectors {
     enabled: [bool; Class::ALL.len()],
@@ -64,7 +73,7 @@ impl Detectors {
     }
 
     /// Writes what is found in `text` into `findings`: in order, without overlaps.
-    pub fn scan(&self, text: &str, findings: &mut Vec<Finding>) {
+    pub fn scan(&self, text: &str, _scope: Scope, findings: &mut Vec<Finding>) {
         findings.clear();
         let signals = Signals::of(text.as_bytes());
         if signals.longest_run >= secrets::SHORTEST_RUN {

@@ -103,8 +103,7 @@ impl Fields {
             };
         }
         let mut draft = Draft::new(&value, self.place);
-        let treated =
-            masker.treat(&mut draft, 0..value.len(), Encoding::Plain, Treatment::FreeText, "header");
+        let treated = masker.treat(&mut draft, 0..value.len(), Encoding::Plain, Treatment::Scan, "header");
         let changed = treated.ok().map(|()| draft.finish())?;
         Some(changed.map(Bytes::from).unwrap_or(value))
     }

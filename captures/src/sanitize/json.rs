@@ -124,7 +124,7 @@ impl Rewriter {
         masker: &mut Masker,
     ) -> Result<(), Malformed> {
         let key = cursor.string()?;
-        masker.treat(draft, key.clone(), Encoding::Json, Treatment::FreeText, "key")?;
+        masker.treat(draft, key.clone(), Encoding::Json, Treatment::Scan, "key")?;
         let name = &cursor.bytes[key];
         // A policy is written in plain text; a key spelled with escapes is compared by what it says.
         match memchr::memchr(b'\\', name) {

@@ -1,7 +1,7 @@
 //! Replaces what must not stay in one piece of text, in place, and keeps count of it.
 
 use super::class::Class;
-use super::detect::{Detectors, Finding, numbers};
+use super::detect::{Detectors, Finding, Scope, numbers};
 use super::encoded::{Decoder, Encoding, Undecodable};
 use super::paths::Treatment;
 use super::pseudonym::Pseudonyms;
@@ -82,10 +82,11 @@ impl Masker {
     ) -> Result<(), Undecodable> {
         let raw = &draft.source[range.clone()];
         let decoded = self.decoder.decode(raw, encoding)?;
-        let whole = match treatment {
-            Treatment::Replace => true,
-            Treatment::Keep => decoded.text.chars().nth(LONGEST_KEPT).is_some(),
-            Treatment::FreeText => false,
+        let (whole, scope) = match treatment {
+            Treatment::Replace => (true, Scope::Value),
+            Treatment::Keep => (decoded.text.chars().nth(LONGEST_KEPT).is_some(), Scope::Value),
+            Treatment::Scan => (false, Scope::Value),
+            Treatment::FreeText => (false, Scope::Prose),
         };
         if whole {
             let new = self.pseudonyms.leaf(decoded.text);
@@ -96,7 +97,7 @@ impl Masker {
             }
             return Ok(());
         }
-        self.detectors.scan(decoded.text, &mut self.findings);
+        self.detectors.scan(decoded.text, scope, &mut self.findings);
         if self.findings.is_empty() {
             return Ok(());
         }
@@ -124,7 +125,7 @@ impl Masker {
 
     /// Whether the detectors find anything in `text`.
     pub(super) fn finds(&mut self, text: &str) -> bool {
-        self.detectors.scan(text, &mut self.findings);
+        self.detectors.scan(text, Scope::Value, &mut self.findings);
         !self.findings.is_empty() || self.number_class(text.as_bytes()).is_some()
     }
 

@@ -21,6 +21,8 @@ pub(super) enum Treatment {
     FreeText,
     /// Kept when it is short, apart from what the detectors find.
     Keep,
+    /// Only what the detectors of structured classes find is replaced; never said by a policy of a JSON string.
+    Scan,
     /// Replaced as a whole.
     Replace,
 }

@@ -71,9 +71,15 @@ impl Pseudonyms {
                 format!("{}{}", &text[..kept], shaped(&text[kept..], &mut stream, letters::replace))
             }
             Class::PrivateKey => private_key(text, &mut Stream::new(key, text.as_bytes())),
-            Class::Url | Class::Token => {
-                shaped(text, &mut Stream::new(key, text.as_bytes()), letters::replace)
-            }
+            Class::Url
+            | Class::Token
+            | Class::NationalId
+            | Class::BankAccount
+            | Class::License
+            | Class::BirthDate
+            | Class::Address
+            | Class::PostalCode
+            | Class::Person => shaped(text, &mut Stream::new(key, text.as_bytes()), letters::replace),
         }
     }
 

@@ -62,7 +62,7 @@ impl Targets {
             start + target[start..].iter().position(|b| b"/?#".contains(b)).unwrap_or(target.len() - start);
         let host = memchr::memrchr(b'@', &target[start..end]).map_or(start, |at| start + at);
         masker.treat(draft, start..host, Encoding::Percent, Treatment::Replace, "path")?;
-        masker.treat(draft, host..end, Encoding::Percent, Treatment::FreeText, "path")?;
+        masker.treat(draft, host..end, Encoding::Percent, Treatment::Scan, "path")?;
         Ok(end)
     }
 
@@ -87,7 +87,7 @@ impl Targets {
             let treatment = if listed || self.is_identifier(name, masker)? {
                 Treatment::Replace
             } else {
-                Treatment::FreeText
+                Treatment::Scan
             };
             masker.treat(draft, start..name_end, Encoding::Percent, treatment, "path")?;
             if name_end < end {
@@ -107,7 +107,7 @@ impl Targets {
         for (name, value) in pairs(draft.source, range) {
             let treatment = match &name {
                 Some(name) if is_plain_name(&draft.source[name.clone()]) => {
-                    masker.treat(draft, name.clone(), Encoding::Form, Treatment::FreeText, "query")?;
+                    masker.treat(draft, name.clone(), Encoding::Form, Treatment::Scan, "query")?;
                     self.value_treatment(&draft.source[name.clone()])
                 }
                 Some(name) => {

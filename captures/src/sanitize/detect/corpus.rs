@@ -46,7 +46,7 @@ fn recall_on_labelled_sentences_does_not_fall() {
     let mut table: BTreeMap<String, (usize, usize, usize)> = BTreeMap::new();
     for line in LABELLED.lines() {
         let sentence: Sentence = serde_json::from_str(line).unwrap();
-        detectors.scan(&sentence.text, &mut findings);
+        detectors.scan(&sentence.text, Scope::Prose, &mut findings);
         let byte = |at: usize| sentence.text.char_indices().nth(at).map_or(sentence.text.len(), |(i, _)| i);
         for span in sentence.spans {
             let (start, end) = (byte(span.start), byte(span.end));
@@ -79,7 +79,7 @@ fn fewer_than_one_word_in_a_thousand_of_ordinary_texts_is_taken() {
     let mut findings = Vec::new();
     let (mut words, mut taken) = (0, 0);
     for text in ORDINARY.lines() {
-        detectors.scan(text, &mut findings);
+        detectors.scan(text, Scope::Prose, &mut findings);
         words += text.split_whitespace().count();
         taken += findings.iter().map(|f| text[f.start..f.end].split_whitespace().count()).sum::<usize>();
         if std::env::var_os("SHOW_MISSES").is_some() {

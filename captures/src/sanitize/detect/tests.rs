@@ -4,7 +4,7 @@ use super::*;
 
 fn found(text: &str) -> Vec<(Class, &str)> {
     let mut findings = Vec::new();
-    Detectors::all().scan(text, &mut findings);
+    Detectors::all().scan(text, Scope::Prose, &mut findings);
     findings.iter().map(|f| (f.class, &text[f.start..f.end])).collect()
 }
 
@@ -205,7 +205,7 @@ fn overlapping_findings_are_cut_not_lost() {
 #[test]
 fn a_class_that_is_off_is_not_found() {
     let mut findings = Vec::new();
-    Detectors::without(&[Class::Email]).scan("jo@example.com 8.8.8.8", &mut findings);
+    Detectors::without(&[Class::Email]).scan("jo@example.com 8.8.8.8", Scope::Prose, &mut findings);
     assert_eq!(findings.iter().map(|f| f.class).collect::<Vec<_>>(), [Class::Ip]);
 }
 
@@ -215,7 +215,7 @@ proptest! {
         text in r"([a-zA-Z0-9@:./?#=+() \-é\u{a0}_]|eyJ|sk-|://|4242|-----BEGIN |DE89){0,60}"
     ) {
         let mut findings = Vec::new();
-        Detectors::all().scan(&text, &mut findings);
+        Detectors::all().scan(&text, Scope::Prose, &mut findings);
         let mut last = 0;
         for f in &findings {
             prop_assert!(last <= f.start && f.start < f.end && f.end <= text.len());
@@ -226,7 +226,7 @@ proptest! {
 
     #[test]
     fn any_text_can_be_scanned(text in any::<String>()) {
-        Detectors::all().scan(&text, &mut Vec::new());
+        Detectors::all().scan(&text, Scope::Prose, &mut Vec::new());
     }
 
     #[test]

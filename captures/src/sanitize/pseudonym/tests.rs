@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
-use super::super::detect::{Detectors, accounts};
+use super::super::detect::{Detectors, Scope, accounts};
 use super::*;
 
 fn key(fill: &str) -> Key {
@@ -54,7 +54,7 @@ fn replacements_keep_shape_differ_and_are_still_of_their_class() {
         assert_ne!(new, *value);
         if *class != Class::Url {
             let mut findings = Vec::new();
-            Detectors::all().scan(&new, &mut findings);
+            Detectors::all().scan(&new, Scope::Prose, &mut findings);
             let classes: Vec<_> = findings.iter().map(|f| (f.class, f.start, f.end)).collect();
             assert_eq!(classes, [(*class, 0, new.len())], "{class:?}: replaced by {new}");
         }
