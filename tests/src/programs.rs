@@ -16,7 +16,8 @@ pub fn program(name: &str) -> PathBuf {
         let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         build.args(["build", "--quiet", "--manifest-path"]);
         build.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"));
-        build.args(["-p", "understudy", "-p", "understudy-proxy", "-p", "understudy-sentiment"]);
+        // All of the workspace: a selection of packages would unify other features and compile dependencies again.
+        build.args(["--workspace", "--bins"]);
         let me = std::env::current_exe().expect("a running program has a path");
         // target/PROFILE/bench or target/PROFILE/deps/scenario-HASH
         let dir = me.ancestors().skip(1).find(|d| !d.ends_with("deps")).expect("below target/");
