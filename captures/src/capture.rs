@@ -7,7 +7,6 @@ mod verify;
 mod tests;
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,6 +15,7 @@ use crate::conservation::Conservation;
 use crate::exchange::UnixNanos;
 use crate::segment::Origin;
 use crate::segment::reader::Segment;
+use crate::source::{self, Found};
 
 pub use merge::Exchanges;
 pub use verify::Verification;
@@ -145,11 +145,23 @@ impl Capture {
     /// A file that ends inside its header is what a full disk or a kill leaves at the wrong moment: named, it is an
     /// error; beside readable segments in a directory, it is damage.
     pub fn open<P: AsRef<Path>>(paths: &[P]) -> Result<Capture, CaptureError> {
+        let mut found = Vec::new();
+        for path in paths {
+            found.extend(source::local(path.as_ref())?);
+        }
+        Self::open_found(found)
+    }
+
+    /// Opens segments wherever they are, as [`Capture::open`] does.
+    pub fn open_found(mut found: Vec<Found>) -> Result<Capture, CaptureError> {
+        // The same segment under two names would count its requests twice.
+        let mut known = BTreeSet::new();
+        found.retain(|found| known.insert(found.source.identity()));
         let mut segments = Vec::new();
         let mut damage = Vec::new();
         let mut empty = None;
-        for (path, named) in files(paths)? {
-            match Segment::open(&path) {
+        for Found { source, named } in found {
+            match Segment::open(source) {
                 Ok(segment) => segments.push(segment),
                 Err(CaptureError::TooShort { path, len }) if !named => {
                     let what = "the file ends inside the segment's header: nothing was recorded in it";
@@ -210,9 +222,14 @@ impl Capture {
         })
     }
 
-    /// Reads everything and says exactly what is wrong or missing.
+    /// Opens files and directories, reads everything and says exactly what is wrong or missing.
     pub fn verify<P: AsRef<Path>>(paths: &[P]) -> Result<Verification, CaptureError> {
-        verify::verify(Self::open(paths)?)
+        Self::open(paths)?.verified()
+    }
+
+    /// Reads everything and says exactly what is wrong or missing.
+    pub fn verified(&self) -> Result<Verification, CaptureError> {
+        verify::verify(self)
     }
 
     /// The law over all segments: what one segment carried out and the next one of the same boot carried in is
@@ -254,33 +271,4 @@ fn follows(before: &Segment, next: &Segment) -> bool {
         _ => false,
     };
     same_boot && before.seq.checked_add(1) == Some(next.seq)
-}
-
-/// Every file once, with whether it was named itself.
-fn files<P: AsRef<Path>>(paths: &[P]) -> Result<Vec<(PathBuf, bool)>, CaptureError> {
-    let mut files = Vec::new();
-    let mut known = BTreeSet::new();
-    for path in paths {
-        let path = path.as_ref();
-        let failed = |source| CaptureError::Io { path: path.to_owned(), source };
-        if !fs::metadata(path).map_err(failed)?.is_dir() {
-            files.push((path.to_owned(), true));
-            continue;
-        }
-        let entries = fs::read_dir(path).and_then(Iterator::collect::<io::Result<Vec<_>>>).map_err(failed)?;
-        let mut found: Vec<_> =
-            entries.into_iter().map(|entry| entry.path()).filter(|path| is_segment(path)).collect();
-        if found.is_empty() {
-            return Err(CaptureError::Nothing { path: path.to_owned() });
-        }
-        found.sort();
-        files.extend(found.into_iter().map(|file| (file, false)));
-    }
-    // The same file under two names would count its requests twice.
-    files.retain(|(path, _)| known.insert(fs::canonicalize(path).unwrap_or_else(|_| path.clone())));
-    Ok(files)
-}
-
-fn is_segment(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension == "ucap")
 }

@@ -7,6 +7,7 @@
 //! - [`sanitize`]: turns an observed [`Exchange`] into a [`Sanitized`] one, or refuses. The only way in.
 //! - [`segment`]: one `*.ucap` file: writer and reader, block by block (`docs/capture-format.md`).
 //! - [`capture`]: an ordered set of segments: exchanges by arrival, statistics, verification.
+//! - [`source`]: where the bytes of a segment lie: a file, or a store that another crate knows.
 //! - [`samples`]: real texts and arrivals that the demo and the tests use.
 //!
 //! This crate knows no network.
@@ -17,6 +18,7 @@ pub mod exchange;
 pub mod samples;
 pub mod sanitize;
 pub mod segment;
+pub mod source;
 
 pub use capture::Capture;
 pub use conservation::Conservation;

@@ -1,10 +1,12 @@
 //! Reads a whole capture and says exactly what is wrong or missing.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 
 use super::{Capture, CaptureError, Damage, Stats, follows};
 use crate::segment::reader::Segment;
+
+/// Bytes read at a time for a digest.
+const DIGEST_STEP: usize = 1 << 18;
 
 /// The outcome of a full read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -130,7 +132,7 @@ impl Verification {
     }
 }
 
-pub(super) fn verify(capture: Capture) -> Result<Verification, CaptureError> {
+pub(super) fn verify(capture: &Capture) -> Result<Verification, CaptureError> {
     let mut verification =
         Verification { stats: capture.stats(), read: 0, findings: capture.damage.clone(), notes: Vec::new() };
     let mut before: Option<&Segment> = None;
@@ -147,7 +149,15 @@ pub(super) fn verify(capture: Capture) -> Result<Verification, CaptureError> {
 
 /// BLAKE3 over the bytes before the footer.
 fn digest(segment: &Segment) -> io::Result<[u8; 32]> {
+    let file = segment.source.open()?;
     let mut hasher = blake3::Hasher::new();
-    hasher.update_reader(File::open(&segment.path)?.take(segment.body_end))?;
+    let mut buffer = vec![0; DIGEST_STEP];
+    let mut at = 0;
+    while at < segment.body_end {
+        let step = (segment.body_end - at).min(DIGEST_STEP as u64) as usize;
+        file.read_exact_at(&mut buffer[..step], at)?;
+        hasher.update(&buffer[..step]);
+        at += step as u64;
+    }
     Ok(*hasher.finalize().as_bytes())
 }

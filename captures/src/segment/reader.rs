@@ -1,9 +1,8 @@
 //! One segment opened for reading: what it says of itself and where its blocks are; no block is in memory.
 
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::block::{self, Decoded};
 use super::frame::{
@@ -15,6 +14,7 @@ use super::{BlockEntry, Footer, Header, Origin, SCHEMA, plausible};
 use crate::capture::{CaptureError, Damage};
 use crate::conservation::Conservation;
 use crate::exchange::{Exchange, UnixNanos};
+use crate::source::{ReadAt, Source};
 
 /// A header map longer than this is damage, not a header.
 const MAX_HEADER_MAP: u32 = 1 << 20;
@@ -22,7 +22,10 @@ const MAX_HEADER_MAP: u32 = 1 << 20;
 /// A segment opened for reading.
 #[derive(Clone, Debug)]
 pub(crate) struct Segment {
+    /// Its name, for people.
     pub(crate) path: PathBuf,
+    /// Where its bytes are.
+    pub(crate) source: Arc<dyn Source>,
     /// Length of the file in bytes.
     pub(crate) len: u64,
     /// Who wrote it; `None` when the header is damaged.
@@ -55,12 +58,14 @@ enum Head {
 
 impl Segment {
     /// Reads header and index; scans the blocks when there is no index.
-    pub(crate) fn open(path: &Path) -> Result<Self, CaptureError> {
-        let failed = |source| CaptureError::Io { path: path.to_owned(), source };
-        let file = File::open(path).map_err(failed)?;
-        let len = file.metadata().map_err(failed)?.len();
+    pub(crate) fn open(source: Arc<dyn Source>) -> Result<Self, CaptureError> {
+        let path = source.name().to_owned();
+        let failed = |source| CaptureError::Io { path: path.clone(), source };
+        let file = source.open().map_err(failed)?;
+        let (file, len) = (&*file, file.len());
         let mut segment = Self {
-            path: path.to_owned(),
+            path: path.clone(),
+            source,
             len,
             origin: None,
             seq: 0,
@@ -72,7 +77,7 @@ impl Segment {
             body_end: len,
             damage: Vec::new(),
         };
-        let begin = match read_head(path, &file, len)? {
+        let begin = match read_head(&path, file, len)? {
             Head::Whole(header, end) => {
                 segment.seq = header.seq;
                 segment.began = UnixNanos(header.began);
@@ -84,9 +89,9 @@ impl Segment {
                 SEGMENT_MAGIC.len() as u64
             }
         };
-        match find_footer(&file, len).map_err(failed)? {
+        match find_footer(file, len).map_err(failed)? {
             Some((footer, at)) => segment.closed_by(footer, at),
-            None => segment.rebuilt_by(scan::scan(&file, begin, len).map_err(failed)?),
+            None => segment.rebuilt_by(scan::scan(file, begin, len).map_err(failed)?),
         }
         Ok(segment)
     }
@@ -102,10 +107,10 @@ impl Segment {
         entry: &BlockEntry,
     ) -> Result<(Vec<Exchange>, Option<Damage>), CaptureError> {
         let failed = |source| CaptureError::Io { path: self.path.clone(), source };
-        // Opened each time: a capture of a thousand pods would otherwise run out of descriptors.
-        let file = File::open(&self.path).map_err(failed)?;
+        // Opened each time: see `Source`.
+        let file = self.source.open().map_err(failed)?;
         let end = entry.offset.saturating_add(BLOCK_HEADER_LEN as u64 + u64::from(entry.stored_len));
-        if end > file.metadata().map_err(failed)?.len() {
+        if end > file.len() {
             return Ok((Vec::new(), Some(self.block_damage(entry, "the file ends before it"))));
         }
         let mut head = [0; BLOCK_HEADER_LEN];
@@ -166,7 +171,7 @@ pub(super) fn block_trouble(entry: &BlockEntry, fault: &str) -> String {
     )
 }
 
-fn read_head(path: &Path, file: &File, len: u64) -> Result<Head, CaptureError> {
+fn read_head(path: &Path, file: &dyn ReadAt, len: u64) -> Result<Head, CaptureError> {
     let failed = |source| CaptureError::Io { path: path.to_owned(), source };
     let mut head = vec![0; HEAD_LEN.min(usize::try_from(len).unwrap_or(HEAD_LEN))];
     file.read_exact_at(&mut head, 0).map_err(failed)?;
@@ -200,7 +205,7 @@ fn read_head(path: &Path, file: &File, len: u64) -> Result<Head, CaptureError> {
 }
 
 /// The footer and its offset, found from the end of the file; `None` unless all of it is right.
-fn find_footer(file: &File, len: u64) -> io::Result<Option<(Footer, u64)>> {
+fn find_footer(file: &dyn ReadAt, len: u64) -> io::Result<Option<(Footer, u64)>> {
     let Some(end) = len.checked_sub(TRAILER_LEN as u64) else { return Ok(None) };
     let mut trailer = [0; TRAILER_LEN];
     file.read_exact_at(&mut trailer, end)?;

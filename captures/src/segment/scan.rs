@@ -3,9 +3,7 @@
 //! After damage the walk goes on at the next frame that is whole by its own checksum, so that a magic which happens to
 //! occur in a payload is not taken for a frame.
 
-use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
 use super::frame::{
@@ -17,6 +15,7 @@ use super::{BlockEntry, Checkpoint, Footer, advanced, plausible};
 use crate::capture::Damage;
 use crate::conservation::Conservation;
 use crate::exchange::UnixNanos;
+use crate::source::ReadAt;
 
 /// Bytes read at a time while looking for the next frame.
 const SEARCH_WINDOW: usize = 1 << 16;
@@ -63,7 +62,7 @@ enum Frame {
 }
 
 /// Walks from `begin`, the end of the header, to `len`, the end of the file.
-pub(super) fn scan(file: &File, begin: u64, len: u64) -> io::Result<Scan> {
+pub(super) fn scan(file: &dyn ReadAt, begin: u64, len: u64) -> io::Result<Scan> {
     let mut walk = Walk::new(file, begin, len)?;
     let mut at = begin;
     while at < len {
@@ -113,7 +112,7 @@ struct Walk {
 // === impl Walk ===
 
 impl Walk {
-    fn new(file: &File, begin: u64, len: u64) -> io::Result<Self> {
+    fn new(file: &dyn ReadAt, begin: u64, len: u64) -> io::Result<Self> {
         let mut head = vec![0; begin.min(len) as usize];
         file.read_exact_at(&mut head, 0)?;
         let mut hasher = blake3::Hasher::new();
@@ -201,7 +200,7 @@ impl Walk {
 
 // === frames ===
 
-fn read_frame(file: &File, at: u64, len: u64) -> io::Result<Frame> {
+fn read_frame(file: &dyn ReadAt, at: u64, len: u64) -> io::Result<Frame> {
     let room = len - at;
     let mut head = [0; BLOCK_HEADER_LEN];
     let available = (BLOCK_HEADER_LEN as u64).min(room) as usize;
@@ -232,7 +231,7 @@ fn read_frame(file: &File, at: u64, len: u64) -> io::Result<Frame> {
     Ok(frame.unwrap_or(Frame::Nothing))
 }
 
-fn read_block(file: &File, at: u64, room: u64, head: &[u8]) -> io::Result<Frame> {
+fn read_block(file: &dyn ReadAt, at: u64, room: u64, head: &[u8]) -> io::Result<Frame> {
     let Some(header) = (head.len() == BLOCK_HEADER_LEN).then(|| BlockHeader::parse(head)).flatten() else {
         return Ok(Frame::Nothing);
     };
@@ -248,7 +247,7 @@ fn read_block(file: &File, at: u64, room: u64, head: &[u8]) -> io::Result<Frame>
 }
 
 /// Where the next frame begins whose checksum is right, from `from` on.
-pub(super) fn next_frame(file: &File, mut from: u64, len: u64) -> io::Result<Option<u64>> {
+pub(super) fn next_frame(file: &dyn ReadAt, mut from: u64, len: u64) -> io::Result<Option<u64>> {
     let finder = memchr::memmem::Finder::new(FRAME_PREFIX);
     let mut window = vec![0; SEARCH_WINDOW];
     while from < len {
