@@ -7,6 +7,7 @@
 //! - [`detect`]: finds structured personal and secret data in text.
 //! - `pseudonym`, `letters`: keyed replacements that look like what they replace.
 //! - `encoded`, `masker`: read a text through its escapes and write replacements over it in place.
+//! - `words`: sets of words, the ordinary ones of English among them.
 //! - `headers`, `target`, `content`, `json`: the parts of an exchange.
 //!
 //! Two decisions carry the rest. What is not named by the policy goes: a field is dropped, a string replaced. And a
@@ -34,6 +35,8 @@ mod paths;
 mod policy;
 mod pseudonym;
 mod target;
+#[allow(dead_code, reason = "used by the names in prose and the vocabulary mode")]
+mod words;
 
 pub use class::Class;
 pub use key::{Key, KeyError};
