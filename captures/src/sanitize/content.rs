@@ -1,6 +1,5 @@
 //! Message bodies: what their type and coding say, and what is done with each.
 
-use std::io::Read;
 use std::ops::Range;
 
 use bytes::Bytes;
@@ -10,17 +9,22 @@ use super::encoded::{Encoding, Undecodable};
 use super::json::{Malformed, Rewriter};
 use super::masker::{Draft, Masker};
 use super::paths::Treatment;
-use super::policy::{Rules, UnknownContent};
+use super::policy::{BinaryTensors, Rules, UnknownContent};
 use crate::exchange::{Body, Headers, Place};
 
+mod codings;
+mod events;
 mod forms;
 mod media;
+mod multipart;
+mod tensors;
 
 pub(super) use forms::{is_plain_name, pairs};
 use media::MediaPattern;
+pub(super) use multipart::boundary;
 
-/// A decoder's window may take this much memory (2^23 bytes, the limit of RFC 9659 for zstd on the web).
-const ZSTD_WINDOW_LOG: u32 = 23;
+/// Content types remembered with what they mean: a service has a handful, and says them on every message.
+const REMEMBERED: usize = 4;
 
 /// How bodies of a type are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
@@ -32,6 +36,10 @@ pub(super) enum ContentKind {
     JsonLines,
     /// `application/x-www-form-urlencoded`.
     Form,
+    /// `multipart/form-data`.
+    Multipart,
+    /// JSON and, behind it, binary tensors, where a header field says so; else of unknown type.
+    Tensors,
     /// Free text.
     Text,
     /// `text/event-stream`.
@@ -44,8 +52,18 @@ pub(super) enum ContentKind {
 
 /// Which types are read how; the first that matches holds.
 #[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "RawRule")]
 pub(super) struct ContentRule {
+    #[serde(rename = "type")]
+    media: MediaPattern,
+    #[serde(rename = "as")]
+    kind: ContentKind,
+}
+
+/// A rule as written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawRule {
     #[serde(rename = "type")]
     media: MediaPattern,
     #[serde(rename = "as")]
@@ -58,10 +76,38 @@ pub(super) struct Bodies {
     unknown: ContentKind,
     max_decoded: u64,
     json: Rewriter,
+    tensors: BinaryTensors,
+    /// Content types as sent, the latest first.
+    remembered: Vec<(Box<[u8]>, ContentKind)>,
 }
 
 /// Why a body cannot be sanitized.
 type Reason = &'static str;
+
+// === impl ContentKind ===
+
+impl ContentKind {
+    /// Whether a body is looked into.
+    fn is_read(self) -> bool {
+        !matches!(self, Self::Drop | Self::Refuse)
+    }
+}
+
+// === impl ContentRule ===
+
+impl TryFrom<RawRule> for ContentRule {
+    type Error = String;
+
+    fn try_from(RawRule { media, kind }: RawRule) -> Result<Self, String> {
+        if kind.is_read() && media.is_grpc() {
+            return Err(format!(
+                "`{}`: gRPC frames cannot be read without the service's descriptors; write `as: drop` or `as: refuse`",
+                String::from(media)
+            ));
+        }
+        Ok(Self { media, kind })
+    }
+}
 
 // === impl Bodies ===
 
@@ -75,6 +121,8 @@ impl Bodies {
             },
             max_decoded: rules.max_decoded_bytes(),
             json: Rewriter::new(rules.json_paths(), rules.max_depth()),
+            tensors: rules.binary_tensors,
+            remembered: Vec::new(),
         }
     }
 
@@ -91,7 +139,14 @@ impl Bodies {
         if bytes.is_empty() {
             return Ok(without(decoded_from));
         }
-        let kind = if truncated { ContentKind::Drop } else { self.kind(headers) };
+        let declared = single(headers, "content-type").unwrap_or_default();
+        let kind = match self.kind_of(declared) {
+            _ if truncated => ContentKind::Drop,
+            // Without the field the type says nothing of what is in it.
+            ContentKind::Tensors if headers.get(TENSOR_JSON).is_none() => self.unknown,
+            ContentKind::Json if headers.get(TENSOR_JSON).is_some() => ContentKind::Tensors,
+            kind => kind,
+        };
         match kind {
             ContentKind::Refuse => return Err("the policy refuses content of this type"),
             ContentKind::Drop => {
@@ -100,69 +155,52 @@ impl Bodies {
             }
             _ => {}
         }
-        let (bytes, removed) = self.decoded(bytes, headers)?;
-        let text = std::str::from_utf8(&bytes).map_err(|_| "not valid UTF-8")?;
-        let mut draft = Draft::new(text.as_bytes(), place);
-        self.rewrite(kind, &mut draft, masker)?;
+        let (bytes, removed) = codings::decoded(bytes, headers, self.max_decoded)?;
+        let mut draft = Draft::new(&bytes, place);
+        match kind {
+            ContentKind::Multipart => {
+                let boundary = boundary(declared).ok_or("a multipart form without a boundary")?;
+                multipart::rewrite(self, &declared[boundary], &mut draft, masker)?;
+            }
+            ContentKind::Tensors => {
+                let json_len = tensors::json_len(headers, bytes.len())
+                    .ok_or("no length of the JSON before the binary tensors")?;
+                tensors::rewrite(self, json_len, &mut draft, masker)?;
+            }
+            kind => {
+                utf8(&bytes)?;
+                self.rewrite(kind, &mut draft, masker)?;
+            }
+        }
         let bytes = draft.finish().map(Bytes::from).unwrap_or(bytes);
         Ok(Body { bytes, original_len, decoded_from: removed.or(decoded_from), truncated })
     }
 
-    /// How a body with these headers is read.
-    fn kind(&self, headers: &Headers) -> ContentKind {
-        let declared = single(headers, "content-type").and_then(|value| std::str::from_utf8(value).ok());
-        let Some(declared) = declared else { return self.unknown };
+    /// How a body of this content type is read.
+    pub(super) fn kind_of(&mut self, declared: &[u8]) -> ContentKind {
+        if let Some(at) = self.remembered.iter().position(|(known, _)| **known == *declared) {
+            self.remembered.swap(0, at);
+            return self.remembered[0].1;
+        }
+        let kind = self.looked_up(declared);
+        self.remembered.truncate(REMEMBERED - 1);
+        self.remembered.insert(0, (declared.into(), kind));
+        kind
+    }
+
+    fn looked_up(&self, declared: &[u8]) -> ContentKind {
+        let Ok(declared) = std::str::from_utf8(declared) else { return self.unknown };
         let media = declared.split(';').next().unwrap_or_default().trim();
         // The detectors read UTF-8; another character set would hide from them.
         if !media::is_utf8(declared) {
             return self.unknown;
         }
-        self.rules.iter().find(|rule| rule.media.matches(media)).map_or(self.unknown, |rule| rule.kind)
-    }
-
-    /// The body without its content codings, and these as they were declared.
-    fn decoded(&self, bytes: Bytes, headers: &Headers) -> Result<(Bytes, Option<String>), Reason> {
-        let mut codings = Vec::new();
-        for (_, value) in headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case(b"content-encoding")) {
-            let value = std::str::from_utf8(value).map_err(|_| "the content coding is unknown")?;
-            codings.extend(value.split(',').map(|c| c.trim().to_ascii_lowercase()));
+        let rule = self.rules.iter().find(|rule| rule.media.matches(media));
+        match rule.map(|rule| rule.kind) {
+            // `*/*+json` does not know that `application/grpc+json` puts five bytes before each document.
+            Some(kind) if kind.is_read() && media::is_grpc(media) => self.unknown,
+            kind => kind.unwrap_or(self.unknown),
         }
-        codings.retain(|c| !c.is_empty() && c != "identity");
-        if codings.is_empty() {
-            return Ok((bytes, None));
-        }
-        let mut plain = bytes;
-        // The last coding was applied last.
-        for coding in codings.iter().rev() {
-            plain = self.undo(coding, &plain)?.into();
-        }
-        Ok((plain, Some(codings.join(", "))))
-    }
-
-    fn undo(&self, coding: &str, bytes: &[u8]) -> Result<Vec<u8>, Reason> {
-        match coding {
-            "gzip" | "x-gzip" => self.read(flate2::read::MultiGzDecoder::new(bytes)),
-            // RFC 9110 says zlib; some senders write the bare stream.
-            "deflate" => match self.read(flate2::read::ZlibDecoder::new(bytes)) {
-                Err(TORN) => self.read(flate2::read::DeflateDecoder::new(bytes)),
-                result => result,
-            },
-            "zstd" => {
-                let mut decoder = zstd::stream::read::Decoder::with_buffer(bytes).map_err(|_| TORN)?;
-                decoder.window_log_max(ZSTD_WINDOW_LOG).map_err(|_| TORN)?;
-                self.read(decoder)
-            }
-            _ => Err("the content coding is unknown"),
-        }
-    }
-
-    fn read(&self, decoder: impl Read) -> Result<Vec<u8>, Reason> {
-        let mut plain = Vec::new();
-        decoder.take(self.max_decoded + 1).read_to_end(&mut plain).map_err(|_| TORN)?;
-        if plain.len() as u64 > self.max_decoded {
-            return Err("the decoded body is over the policy's limit");
-        }
-        Ok(plain)
     }
 
     fn rewrite(
@@ -175,7 +213,7 @@ impl Bodies {
         match kind {
             ContentKind::Json => Ok(self.json.rewrite(draft, whole, masker)?),
             ContentKind::JsonLines => {
-                for line in lines(draft.source) {
+                for line in lines(draft.source, whole) {
                     if !draft.source[line.clone()].trim_ascii().is_empty() {
                         self.json.rewrite(draft, line, masker)?;
                     }
@@ -186,8 +224,10 @@ impl Bodies {
             ContentKind::Text => {
                 Ok(masker.treat(draft, whole, Encoding::Plain, Treatment::FreeText, "string")?)
             }
-            ContentKind::Events => self.events(draft, masker),
-            ContentKind::Drop | ContentKind::Refuse => Err("content of this type is not read"),
+            ContentKind::Events => events::rewrite(&mut self.json, draft, masker),
+            ContentKind::Multipart | ContentKind::Tensors | ContentKind::Drop | ContentKind::Refuse => {
+                Err("content of this type is not read")
+            }
         }
     }
 
@@ -208,39 +248,14 @@ impl Bodies {
         }
         Ok(())
     }
-
-    /// An event stream, line by line: data are JSON documents or replaced whole.
-    fn events(&mut self, draft: &mut Draft<'_>, masker: &mut Masker) -> Result<(), Reason> {
-        for line in lines(draft.source) {
-            let bytes = &draft.source[line.clone()];
-            let Some(colon) = memchr::memchr(b':', bytes) else {
-                // A field without value, or something that is no event stream at all.
-                if !matches!(bytes, b"" | b"data" | b"event" | b"id" | b"retry") {
-                    masker.treat(draft, line, Encoding::Plain, Treatment::Replace, "string")?;
-                }
-                continue;
-            };
-            let space = usize::from(bytes.get(colon + 1) == Some(&b' '));
-            let value = line.start + colon + 1 + space..line.end;
-            let content = &draft.source[value.clone()];
-            match &bytes[..colon] {
-                b"data" if content == b"[DONE]" => {}
-                b"data" if matches!(content.first(), Some(b'{' | b'[' | b'"')) => {
-                    self.json.rewrite(draft, value, masker)?;
-                }
-                b"event" => masker.treat(draft, value, Encoding::Plain, Treatment::Keep, "string")?,
-                b"retry" if content.iter().all(u8::is_ascii_digit) => {}
-                b"data" | b"id" | b"retry" | b"" => {
-                    masker.treat(draft, value, Encoding::Plain, Treatment::Replace, "string")?;
-                }
-                _ => masker.treat(draft, line, Encoding::Plain, Treatment::Replace, "string")?,
-            }
-        }
-        Ok(())
-    }
 }
 
-const TORN: Reason = "the content coding is damaged";
+const TENSOR_JSON: &str = "inference-header-content-length";
+
+/// Refuses bytes that are no text.
+fn utf8(bytes: &[u8]) -> Result<(), Reason> {
+    std::str::from_utf8(bytes).map(|_| ()).map_err(|_| "not valid UTF-8")
+}
 
 /// The value of a field that must not occur twice: two content types are none.
 fn single<'a>(headers: &'a Headers, name: &str) -> Option<&'a [u8]> {
@@ -251,11 +266,12 @@ fn single<'a>(headers: &'a Headers, name: &str) -> Option<&'a [u8]> {
     }
 }
 
-/// Lines without their ends: LF, CR LF or CR.
-fn lines(bytes: &[u8]) -> Vec<Range<usize>> {
+/// Lines of `range` without their ends: LF, CR LF (with an empty line between the two) or CR.
+fn lines(bytes: &[u8], range: Range<usize>) -> Vec<Range<usize>> {
     let mut lines = Vec::new();
-    let mut start = 0;
-    for end in memchr::memchr2_iter(b'\n', b'\r', bytes).chain([bytes.len()]) {
+    let mut start = range.start;
+    let ends = memchr::memchr2_iter(b'\n', b'\r', &bytes[range.clone()]).map(|at| range.start + at);
+    for end in ends.chain([range.end]) {
         lines.push(start..end);
         start = end + 1;
     }

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::content::boundary;
 use super::encoded::Encoding;
 use super::masker::{Draft, Masker};
 use super::paths::Treatment;
@@ -103,8 +104,18 @@ impl Fields {
             };
         }
         let mut draft = Draft::new(&value, self.place);
-        let treated = masker.treat(&mut draft, 0..value.len(), Encoding::Plain, Treatment::Scan, "header");
-        let changed = treated.ok().map(|()| draft.finish())?;
+        // The boundary of a form is replaced as in the body, where it stands before each part.
+        let boundary = match name.eq_ignore_ascii_case(b"content-type") {
+            true => boundary(&value).unwrap_or(value.len()..value.len()),
+            false => value.len()..value.len(),
+        };
+        let mut scan = |range| masker.treat(&mut draft, range, Encoding::Plain, Treatment::Scan, "header");
+        let (before, behind) = (scan(0..boundary.start), scan(boundary.end..value.len()));
+        before.and(behind).ok()?;
+        if !boundary.is_empty() {
+            masker.rename(&mut draft, boundary).ok()?;
+        }
+        let changed = draft.finish();
         Some(changed.map(Bytes::from).unwrap_or(value))
     }
 }

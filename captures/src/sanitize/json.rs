@@ -49,19 +49,36 @@ impl Rewriter {
 
     /// What the policy says of a member of an object that is the whole document (a form field).
     pub(super) fn member(&mut self, name: &[u8]) -> Treatment {
+        self.treatment([name])
+    }
+
+    /// What the policy says of a string at the end of `path`.
+    pub(super) fn treatment<'a>(&mut self, path: impl IntoIterator<Item = &'a [u8]>) -> Treatment {
         self.walk.restart(&self.paths);
-        self.walk.enter(&self.paths, name);
+        path.into_iter().for_each(|step| self.walk.enter(&self.paths, step));
         self.walk.treatment(&self.paths)
     }
 
-    /// Rewrites the document that `range` of the draft holds. The draft must be valid UTF-8.
+    /// Rewrites the document that `range` of the draft holds. The range must be valid UTF-8.
     pub(super) fn rewrite(
         &mut self,
         draft: &mut Draft<'_>,
         range: Range<usize>,
         masker: &mut Masker,
     ) -> Result<(), Malformed> {
+        self.rewrite_member(draft, range, None, masker)
+    }
+
+    /// Rewrites a document that is the member `name` of an object (a part of a form).
+    pub(super) fn rewrite_member(
+        &mut self,
+        draft: &mut Draft<'_>,
+        range: Range<usize>,
+        name: Option<&[u8]>,
+        masker: &mut Masker,
+    ) -> Result<(), Malformed> {
         self.walk.restart(&self.paths);
+        name.into_iter().for_each(|name| self.walk.enter(&self.paths, name));
         self.stack.clear();
         let mut cursor = Cursor { bytes: &draft.source[..range.end], at: range.start };
         loop {

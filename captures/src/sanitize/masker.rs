@@ -20,6 +20,19 @@ pub(super) struct Masker {
     decoder: Decoder,
     findings: Vec<Finding>,
     tally: Vec<(&'static str, Place, u32)>,
+    trace: Option<Vec<Step>>,
+}
+
+/// One piece of text that was treated, for those who ask how.
+#[derive(Clone, Debug)]
+pub(super) struct Step {
+    pub(super) place: Place,
+    /// Where in its draft.
+    pub(super) range: std::ops::Range<usize>,
+    pub(super) encoding: Encoding,
+    pub(super) treatment: Treatment,
+    /// What a replacement of the whole counts as.
+    pub(super) class: &'static str,
 }
 
 /// A document being rewritten: copied on the first change only.
@@ -38,6 +51,16 @@ impl<'a> Draft<'a> {
         Self { source, place, changed: None }
     }
 
+    /// Writes over a part.
+    pub(super) fn write(&mut self, range: std::ops::Range<usize>, bytes: &[u8]) {
+        self.changed.get_or_insert_with(|| self.source.to_vec())[range].copy_from_slice(bytes);
+    }
+
+    /// Overwrites a part with zeros.
+    pub(super) fn blank(&mut self, range: std::ops::Range<usize>) {
+        self.changed.get_or_insert_with(|| self.source.to_vec())[range].fill(0);
+    }
+
     /// The rewritten document; `None` when nothing changed.
     pub(super) fn finish(self) -> Option<Vec<u8>> {
         self.changed
@@ -48,7 +71,14 @@ impl<'a> Draft<'a> {
 
 impl Masker {
     pub(super) fn new(pseudonyms: Pseudonyms, detectors: Detectors) -> Self {
-        Self { pseudonyms, detectors, decoder: Decoder::default(), findings: Vec::new(), tally: Vec::new() }
+        Self {
+            pseudonyms,
+            detectors,
+            decoder: Decoder::default(),
+            findings: Vec::new(),
+            tally: Vec::new(),
+            trace: None,
+        }
     }
 
     /// Counts one thing replaced or dropped.
@@ -71,6 +101,42 @@ impl Masker {
         drained.map(|(class, place, count)| Redaction { class: class.to_owned(), place, count }).collect()
     }
 
+    /// From now on remembers every piece that is treated.
+    pub(super) fn trace(&mut self) {
+        self.trace = Some(Vec::new());
+    }
+
+    /// The pieces treated since the last call.
+    pub(super) fn traced(&mut self) -> Vec<Step> {
+        self.trace.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// How many pieces are remembered.
+    pub(super) fn steps(&self) -> usize {
+        self.trace.as_ref().map_or(0, Vec::len)
+    }
+
+    /// What was remembered since `steps` within `from` stands at `to` in truth.
+    pub(super) fn moved(&mut self, steps: usize, from: std::ops::Range<usize>, to: usize) {
+        for step in self.trace.iter_mut().flat_map(|trace| &mut trace[steps..]) {
+            if from.contains(&step.range.start) {
+                step.range = to + step.range.start - from.start..to + step.range.end - from.start;
+            }
+        }
+    }
+
+    /// Replaces a mark that means nothing to the service (the boundary of a form), so it does not count.
+    pub(super) fn rename(
+        &mut self,
+        draft: &mut Draft<'_>,
+        range: std::ops::Range<usize>,
+    ) -> Result<(), Undecodable> {
+        let decoded = self.decoder.decode(&draft.source[range.clone()], Encoding::Plain)?;
+        let new = self.pseudonyms.leaf(decoded.text);
+        draft.write(range, new.as_bytes());
+        Ok(())
+    }
+
     /// Treats one string as the policy says; `class` counts a replacement of the whole.
     pub(super) fn treat(
         &mut self,
@@ -80,6 +146,9 @@ impl Masker {
         treatment: Treatment,
         class: &'static str,
     ) -> Result<(), Undecodable> {
+        if let Some(trace) = &mut self.trace {
+            trace.push(Step { place: draft.place, range: range.clone(), encoding, treatment, class });
+        }
         let raw = &draft.source[range.clone()];
         let decoded = self.decoder.decode(raw, encoding)?;
         let (whole, scope) = match treatment {

@@ -9,6 +9,7 @@ use super::class::Class;
 use super::content::ContentRule;
 use super::detect::Detectors;
 use super::paths::{Paths, Pattern};
+use crate::exchange::Place;
 
 mod names;
 
@@ -50,6 +51,8 @@ pub(super) struct Rules {
     pub(super) content_types: Vec<ContentRule>,
     #[serde(default)]
     pub(super) unknown_content: Option<UnknownContent>,
+    #[serde(default)]
+    pub(super) binary_tensors: BinaryTensors,
     #[serde(default)]
     pub(super) max_decoded_bytes: Option<u64>,
     #[serde(default)]
@@ -125,6 +128,24 @@ pub(super) enum UnknownContent {
     Refuse,
 }
 
+/// What happens to numbers in the binary part of a tensor body.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct BinaryTensors {
+    inputs: Option<Numbers>,
+    outputs: Option<Numbers>,
+}
+
+/// Whether numbers stay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Numbers {
+    /// As they are.
+    Keep,
+    /// Overwritten with zeros.
+    Zero,
+}
+
 // === impl Policy ===
 
 impl Policy {
@@ -194,6 +215,9 @@ impl Rules {
         self.extends = Base::Nothing;
         self.json.max_depth.get_or_insert(DEFAULT_MAX_DEPTH);
         self.unknown_content.get_or_insert(UnknownContent::Drop);
+        // Token ids and pixels are what people wrote and showed; scores say little of them.
+        self.binary_tensors.inputs.get_or_insert(Numbers::Zero);
+        self.binary_tensors.outputs.get_or_insert(Numbers::Keep);
         self.max_decoded_bytes.get_or_insert(DEFAULT_MAX_DECODED_BYTES);
         self
     }
@@ -208,6 +232,7 @@ impl Rules {
             json,
             content_types,
             unknown_content,
+            binary_tensors,
             max_decoded_bytes,
             detectors,
         } = self;
@@ -230,6 +255,10 @@ impl Rules {
             },
             content_types: content_types.into_iter().chain(base.content_types).collect(),
             unknown_content: unknown_content.or(base.unknown_content),
+            binary_tensors: BinaryTensors {
+                inputs: binary_tensors.inputs.or(base.binary_tensors.inputs),
+                outputs: binary_tensors.outputs.or(base.binary_tensors.outputs),
+            },
             max_decoded_bytes: max_decoded_bytes.or(base.max_decoded_bytes),
             detectors: DetectorRules { off: union(detectors.off, base.detectors.off) },
         }
@@ -261,6 +290,16 @@ fn one_line(message: &str) -> String {
     match line.split_once(" at line ") {
         Some((text, _)) => text.to_owned(),
         None => line.to_owned(),
+    }
+}
+
+// === impl BinaryTensors ===
+
+impl BinaryTensors {
+    /// Whether the numbers of a body stay.
+    pub(super) fn keeps(&self, place: Place) -> bool {
+        let numbers = if place == Place::RequestBody { self.inputs } else { self.outputs };
+        numbers == Some(Numbers::Keep)
     }
 }
 

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// A media type in lower case. `*` stands for any type or subtype, and `*+json` for any subtype with that suffix.
+/// A media type in lower case. `*` stands for any type or subtype, `*+json` for any subtype with that suffix, `grpc*`
+/// for any subtype that begins so.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(try_from = "String", into = "String")]
 pub(in crate::sanitize) struct MediaPattern(String);
@@ -12,17 +13,38 @@ pub(in crate::sanitize) struct MediaPattern(String);
 impl MediaPattern {
     /// Whether `media` (type and subtype, any case) is meant.
     pub(super) fn matches(&self, media: &str) -> bool {
-        let media = media.to_ascii_lowercase();
-        let (Some((kind, sub)), Some((own_kind, own_sub))) = (media.split_once('/'), self.0.split_once('/'))
+        let (Some((kind, sub)), Some((own_kind, own_sub))) =
+            (split(media.as_bytes()), split(self.0.as_bytes()))
         else {
             return false;
         };
-        let sub_matches = match own_sub.strip_prefix('*') {
-            Some(suffix) => sub.ends_with(suffix),
-            None => sub == own_sub,
+        let sub_matches = match (own_sub.strip_prefix(b"*"), own_sub.strip_suffix(b"*")) {
+            (Some(suffix), _) => {
+                sub.len() >= suffix.len() && sub[sub.len() - suffix.len()..].eq_ignore_ascii_case(suffix)
+            }
+            (None, Some(prefix)) => {
+                sub.get(..prefix.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(prefix))
+            }
+            (None, None) => sub.eq_ignore_ascii_case(own_sub),
         };
-        sub_matches && (own_kind == "*" || own_kind == kind)
+        sub_matches && (own_kind == b"*" || own_kind.eq_ignore_ascii_case(kind))
     }
+
+    /// Whether gRPC frames alone are meant.
+    pub(super) fn is_grpc(&self) -> bool {
+        is_grpc(&self.0)
+    }
+}
+
+/// Whether a media type is that of gRPC frames.
+pub(super) fn is_grpc(media: &str) -> bool {
+    const GRPC: &str = "application/grpc";
+    media.get(..GRPC.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(GRPC))
+}
+
+fn split(media: &[u8]) -> Option<(&[u8], &[u8])> {
+    let slash = memchr::memchr(b'/', media)?;
+    Some((&media[..slash], &media[slash + 1..]))
 }
 
 impl TryFrom<String> for MediaPattern {
@@ -33,13 +55,16 @@ impl TryFrom<String> for MediaPattern {
             !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$&^_.+-".contains(&b))
         };
         let good = text.split_once('/').is_some_and(|(kind, sub)| {
-            let suffix = sub.strip_prefix('*');
-            (kind == "*" || token(kind))
-                && suffix.map_or(token(sub), |s| s.is_empty() || s.starts_with('+') && token(&s[1..]))
+            let named = match (sub.strip_prefix('*'), sub.strip_suffix('*')) {
+                (Some(suffix), _) => suffix.is_empty() || suffix.starts_with('+') && token(&suffix[1..]),
+                (None, Some(prefix)) => token(prefix),
+                (None, None) => token(sub),
+            };
+            (kind == "*" || token(kind)) && named
         });
         if !good {
             return Err(format!(
-                "`{text}` is not a media type; write `type/subtype`, `type/*` or `type/*+suffix`"
+                "`{text}` is not a media type; write `type/subtype`, `type/*`, `type/*+suffix` or `type/prefix*`"
             ));
         }
         Ok(Self(text.to_ascii_lowercase()))
@@ -77,6 +102,11 @@ mod tests {
         assert!(matches("application/json", "Application/JSON"));
         assert!(matches("*/*+json", "application/problem+json"));
         assert!(matches("text/*", "text/plain"));
+        assert!(
+            matches("application/grpc*", "application/gRPC+proto")
+                && matches("application/grpc*", "application/grpc")
+        );
+        assert!(!matches("application/grpc*", "application/grp"));
         assert!(!matches("text/*", "application/text"));
         assert!(!matches("*/*+json", "application/json"));
         assert!(!matches("application/json", "nonsense"));
