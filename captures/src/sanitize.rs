@@ -203,4 +203,6 @@ fn checked_method(method: Bytes) -> Result<Bytes, Unsanitizable> {
 }
 
 #[cfg(test)]
+mod recorded;
+#[cfg(test)]
 mod tests;

@@ -7,7 +7,7 @@ use crate::sanitize::class::Class;
 
 /// No secret of this module has a shorter run of token characters (the first part of a JSON web token, a UUID's and a
 /// key's prefix with it included).
-pub(super) const SHORTEST_RUN: u32 = 14;
+pub(super) const SHORTEST_RUN: usize = 14;
 
 /// A random-looking string is a secret from this length on; 20 characters of base 32 hold 100 bits.
 const SHORTEST_TOKEN: usize = 20;
@@ -159,10 +159,10 @@ pub(super) fn find_private_keys(text: &str, findings: &mut Vec<Finding>) {
 /// UUIDs and strings that no person would write.
 pub(super) fn find_tokens(text: &str, findings: &mut Vec<Finding>) {
     let bytes = text.as_bytes();
-    let is_part = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'+' | b'/' | b'=');
     let mut at = 0;
-    while let Some(start) = bytes[at..].iter().position(is_part).map(|i| at + i) {
-        let end = start + bytes[start..].iter().position(|b| !is_part(b)).unwrap_or(bytes.len() - start);
+    while let Some(start) = bytes[at..].iter().position(|b| is_token_byte(*b)).map(|i| at + i) {
+        let end =
+            start + bytes[start..].iter().position(|b| !is_token_byte(*b)).unwrap_or(bytes.len() - start);
         at = end;
         if end - start < SHORTEST_TOKEN {
             continue;
@@ -180,6 +180,11 @@ pub(super) fn find_tokens(text: &str, findings: &mut Vec<Finding>) {
             part += piece.len() + 1;
         }
     }
+}
+
+/// What random-looking strings are made of: base 64 in both alphabets, and UUIDs.
+pub(super) fn is_token_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'+' | b'/' | b'=')
 }
 
 /// Whether `text` looks random: long, of mixed kinds, and not built from words.

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::samples;
 
 fn found(text: &str) -> Vec<(Class, &str)> {
     let mut findings = Vec::new();
@@ -238,5 +239,65 @@ proptest! {
         prop_assert_eq!(found(&card), [(Class::Card, &card[..])]);
         let spaced = format!("{} {} {} {}", &card[..4], &card[4..8], &card[8..12], &card[12..]);
         prop_assert_eq!(found(&spaced), [(Class::Card, &spaced[..])]);
+    }
+}
+
+/// What is found with every gate open.
+fn found_without_gates(text: &str, scope: Scope) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    Detectors::all().collect(text, scope, &Signals::everything(), &mut findings);
+    resolve_overlaps(&mut findings);
+    findings
+}
+
+#[track_caller]
+fn gates_hold_nothing_back(text: &str) {
+    for scope in [Scope::Value, Scope::Prose] {
+        let mut gated = Vec::new();
+        Detectors::all().scan(text, scope, &mut gated);
+        assert_eq!(gated, found_without_gates(text, scope), "in {text:?} as {scope:?}");
+    }
+}
+
+#[test]
+fn gates_hold_nothing_back_of_real_texts() {
+    samples::texts().for_each(|text| gates_hold_nothing_back(text.text));
+    samples::pii_sentences().for_each(|sentence| gates_hold_nothing_back(&sentence.text));
+}
+
+#[test]
+fn signals_count_kinds_of_bytes() {
+    let text = format!("A1@b:c.d-é%&\\{}", "9".repeat(600));
+    let signals = Signals::of(text.as_bytes());
+    let expected = Signals {
+        digits: 601,
+        capitals: 1,
+        foreign: 2,
+        ats: 1,
+        colons: 1,
+        dots: 1,
+        dashes: 1,
+        escapes: 3,
+        long_run: true,
+    };
+    assert_eq!(signals, expected);
+}
+
+#[test]
+fn a_run_is_seen_wherever_it_stands() {
+    for before in 0..20 {
+        for len in 10..20 {
+            let text = format!("{} {} ab cd", "x ".repeat(before), "t".repeat(len));
+            assert_eq!(has_run(text.as_bytes(), 14), len >= 14, "{text}");
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn gates_hold_nothing_back_of_any_text(
+        text in r"([A-Za-z]{0,6}[ .:@/%\\-]{0,2}[0-9]{0,5}(é|\u{a0}|５)?){0,12}|[0-9a-f:.@\\-]{0,40}"
+    ) {
+        gates_hold_nothing_back(&text);
     }
 }
