@@ -93,5 +93,6 @@ fn exchange(text: &str) -> Exchange {
         chunks: Vec::new(),
         redactions: Vec::new(),
         trace_id: None,
+        stamp: understudy_captures::exchange::Stamp::default(),
     }
 }

@@ -1,6 +1,7 @@
 //! One request and its response as production saw them.
 
 use std::fmt;
+use std::num::NonZeroU64;
 use std::str::FromStr;
 
 use bytes::Bytes;
@@ -39,7 +40,16 @@ pub struct Exchange {
     pub redactions: Vec<Redaction>,
     /// Trace id of an incoming W3C `traceparent`.
     pub trace_id: Option<u128>,
+    /// Who sanitized it; fresh traffic has none.
+    pub stamp: Stamp,
 }
+
+/// Under which policy and key an exchange was sanitized: none for fresh traffic.
+///
+/// Only the sanitizer and the reader of segments make one that says something, so nothing that comes over the network
+/// can claim to be sanitized. It tells nothing of what was observed and takes no part in comparisons.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Stamp(Option<NonZeroU64>);
 
 /// What a client asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -184,6 +194,32 @@ impl Exchange {
         }
     }
 }
+
+// === impl Stamp ===
+
+impl Stamp {
+    /// The stamp of a policy (its digest) and a key (its id); none when either is unknown.
+    pub(crate) fn of(policy: &str, key_id: &str) -> Self {
+        if policy.is_empty() || key_id.is_empty() {
+            return Self::default();
+        }
+        let digest = blake3::hash(format!("{policy}\n{key_id}").as_bytes());
+        Self(digest.as_bytes().first_chunk().and_then(|bytes| NonZeroU64::new(u64::from_le_bytes(*bytes))))
+    }
+
+    /// Whether both name the same policy and key.
+    pub(crate) fn agrees(self, other: Self) -> bool {
+        self.0.is_some() && self.0 == other.0
+    }
+}
+
+impl PartialEq for Stamp {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Stamp {}
 
 // === impl Headers ===
 

@@ -20,7 +20,7 @@ use std::ops::Deref;
 
 use bytes::Bytes;
 
-use crate::exchange::{Exchange, Place, Request, Response};
+use crate::exchange::{Exchange, Place, Request, Response, Stamp};
 
 mod class;
 mod content;
@@ -62,6 +62,7 @@ pub struct Sanitized(pub(crate) Exchange);
 pub struct Sanitizer {
     policy: Policy,
     key_id: String,
+    stamp: Stamp,
     masker: Masker,
     targets: Targets,
     bodies: Bodies,
@@ -101,8 +102,10 @@ impl Sanitizer {
     /// A sanitizer for one thread.
     pub fn new(policy: Policy, key: Key) -> Sanitizer {
         let rules = policy.rules();
+        let key_id = key.id();
         Sanitizer {
-            key_id: key.id(),
+            stamp: Stamp::of(&policy.digest(), &key_id),
+            key_id,
             masker: Masker::new(Pseudonyms::new(&key), policy.detectors()),
             targets: Targets::new(rules),
             bodies: Bodies::new(rules),
@@ -123,7 +126,14 @@ impl Sanitizer {
     }
 
     /// Sanitizes one exchange, or says why that cannot be done with certainty.
+    ///
+    /// One that went through the same policy and key before, and came out of here or of a segment, passes as it is:
+    /// sanitizing twice is sanitizing once. Under another policy or key it is sanitized again, and what was replaced
+    /// before is still counted.
     pub fn sanitize(&mut self, exchange: Exchange) -> Result<Sanitized, Unsanitizable> {
+        if exchange.stamp.agrees(self.stamp) {
+            return Ok(Sanitized(exchange));
+        }
         // Taken apart without `..`, so that a new field does not compile until somebody decides what may stay of it.
         let Exchange {
             id,
@@ -135,8 +145,9 @@ impl Sanitizer {
             ending,
             timing,
             chunks,
-            redactions: _,
+            redactions: earlier,
             trace_id,
+            stamp: _,
         } = exchange;
         self.masker.forget();
         let request = self.request(request)?;
@@ -151,8 +162,9 @@ impl Sanitizer {
             ending,
             timing,
             chunks,
-            redactions: self.masker.redactions(),
+            redactions: self.masker.redactions(earlier),
             trace_id,
+            stamp: self.stamp,
         }))
     }
 

@@ -40,6 +40,7 @@ fn exchange(n: u64) -> Exchange {
         chunks: vec![Chunk { offset: 300, len: 1 }, Chunk { offset: 1 << 33, len: u32::MAX }],
         redactions: Vec::new(),
         trace_id: (n == 1).then_some(u128::MAX - 5),
+        stamp: understudy_captures::exchange::Stamp::default(),
     }
 }
 

@@ -94,11 +94,17 @@ impl Masker {
         self.tally.clear();
     }
 
-    /// What was counted since the last call, in a fixed order.
-    pub(super) fn redactions(&mut self) -> Vec<Redaction> {
-        self.tally.sort_unstable_by_key(|(class, place, _)| (*place, *class));
-        let drained = self.tally.drain(..);
-        drained.map(|(class, place, count)| Redaction { class: class.to_owned(), place, count }).collect()
+    /// What was counted since the last call, added to what was counted `earlier`, in a fixed order.
+    pub(super) fn redactions(&mut self, earlier: Vec<Redaction>) -> Vec<Redaction> {
+        let mut redactions = earlier;
+        for (class, place, count) in self.tally.drain(..) {
+            match redactions.iter_mut().find(|r| r.class == class && r.place == place) {
+                Some(known) => known.count = known.count.saturating_add(count),
+                None => redactions.push(Redaction { class: class.to_owned(), place, count }),
+            }
+        }
+        redactions.sort_unstable_by(|a, b| (a.place, &a.class).cmp(&(b.place, &b.class)));
+        redactions
     }
 
     /// From now on remembers every piece that is treated.

@@ -105,6 +105,7 @@ fn exchange(n: usize, text: &str) -> Exchange {
         chunks: Vec::new(),
         redactions: Vec::new(),
         trace_id: None,
+        stamp: crate::exchange::Stamp::default(),
     }
 }
 

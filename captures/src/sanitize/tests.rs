@@ -1,5 +1,11 @@
+use std::time::Duration;
+
+use proptest::prelude::*;
+
 use super::*;
 use crate::exchange::{Body, Chunk, Ending, ExchangeId, Headers, HttpVersion, Timing, UnixNanos};
+use crate::segment::{Origin, Writer, WriterConfig};
+use crate::{Capture, Conservation};
 
 fn headers(fields: &[(&str, &str)]) -> Headers {
     let owned = |s: &str| Bytes::copy_from_slice(s.as_bytes());
@@ -47,6 +53,7 @@ fn exchange() -> Exchange {
         chunks: vec![Chunk { offset: 9, len: 3 }],
         redactions: Vec::new(),
         trace_id: Some(42),
+        stamp: Stamp::default(),
     }
 }
 
@@ -266,4 +273,72 @@ fn counts_of_a_refused_exchange_do_not_reach_the_next() {
     let mut plain = exchange();
     plain.request.target = "/predict".into();
     assert_eq!(sanitizer.sanitize(plain).unwrap().redactions, []);
+}
+
+/// `exchange`, recorded under the policy and the key of `sanitizer` and read back.
+fn through_a_segment(exchange: Sanitized, sanitizer: &Sanitizer) -> Exchange {
+    let dir = tempfile::tempdir().unwrap();
+    let origin = Origin {
+        policy: sanitizer.policy().digest(),
+        key_id: sanitizer.key_id().to_owned(),
+        ..Origin::default()
+    };
+    let config = WriterConfig {
+        dir: dir.path().to_owned(),
+        max_bytes: u64::MAX,
+        max_age: Duration::from_secs(3600),
+        block_bytes: 1 << 16,
+        origin,
+    };
+    let mut writer = Writer::create(config).unwrap();
+    writer.append(&exchange).unwrap();
+    writer.finish(&mut |_| Conservation { seen: 1, recorded: 1, ..Conservation::default() }).unwrap();
+    let capture = Capture::open(&[dir.path()]).unwrap();
+    let mut exchanges = capture.exchanges();
+    exchanges.next().unwrap().unwrap()
+}
+
+#[test]
+fn what_was_read_from_a_segment_is_sanitized_again_under_another_policy_or_key_only() {
+    let mut observed = exchange();
+    observed.request.body = body(r#"{"text":"ada@example.com","user":"Ada"}"#);
+    let mut sanitizer = sanitizer();
+    let once = sanitizer.sanitize(observed).unwrap();
+    let read = through_a_segment(once.clone(), &sanitizer);
+    assert_eq!(sanitizer.sanitize(read.clone()).unwrap(), once);
+
+    let stricter = Policy::from_yaml("version: 1\nextends: nothing", "test").unwrap();
+    let again = Sanitizer::new(stricter, key()).sanitize(read.clone()).unwrap();
+    assert!(again.request.body.bytes.is_empty());
+    let again = Sanitizer::new(Policy::builtin(), Key::random()).sanitize(read).unwrap();
+    assert_ne!(again.request.body.bytes, once.request.body.bytes);
+    let emails = again.redactions.iter().find(|r| r.class == "email").unwrap();
+    assert_eq!((emails.place, emails.count), (Place::RequestBody, 2), "once before, once now");
+}
+
+#[test]
+fn a_segment_that_names_no_policy_or_key_vouches_for_nothing() {
+    assert!(!Stamp::of("", "").agrees(Stamp::of("", "")));
+    assert!(!Stamp::default().agrees(Stamp::default()));
+    assert!(!Stamp::of("p", "k").agrees(Stamp::of("p", "l")));
+    assert!(Stamp::of("p", "k").agrees(Stamp::of("p", "k")));
+}
+
+proptest! {
+    #[test]
+    fn sanitizing_twice_is_sanitizing_once(
+        text in any::<String>(),
+        user in "[a-z0-9@. ]{0,20}",
+        target in "/[a-z0-9/]{0,12}(\\?q=[a-z0-9]{0,6})?",
+    ) {
+        let mut observed = exchange();
+        observed.request.target = target.into();
+        observed.request.body = body(&serde_json::json!({ "text": text, "user": user }).to_string());
+        let mut sanitizer = sanitizer();
+        let once = sanitizer.sanitize(observed).unwrap();
+        let twice = sanitizer.sanitize(once.clone().into_inner()).unwrap();
+        prop_assert_eq!(&twice, &once);
+        let mut third = Sanitizer::new(Policy::builtin(), key());
+        prop_assert_eq!(third.sanitize(twice.into_inner()).unwrap(), once);
+    }
 }

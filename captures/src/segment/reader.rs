@@ -13,7 +13,7 @@ use super::scan::{self, Scan};
 use super::{BlockEntry, Footer, Header, Origin, SCHEMA, plausible};
 use crate::capture::{CaptureError, Damage};
 use crate::conservation::Conservation;
-use crate::exchange::{Exchange, UnixNanos};
+use crate::exchange::{Exchange, Stamp, UnixNanos};
 use crate::source::{ReadAt, Source};
 
 /// A header map longer than this is damage, not a header.
@@ -30,6 +30,8 @@ pub(crate) struct Segment {
     pub(crate) len: u64,
     /// Who wrote it; `None` when the header is damaged.
     pub(crate) origin: Option<Origin>,
+    /// The policy and key that its header names.
+    stamp: Stamp,
     /// Position among the segments of one boot, from 0.
     pub(crate) seq: u32,
     /// Wall clock when it was begun.
@@ -68,6 +70,7 @@ impl Segment {
             source,
             len,
             origin: None,
+            stamp: Stamp::default(),
             seq: 0,
             began: UnixNanos(0),
             blocks: Vec::new(),
@@ -81,7 +84,9 @@ impl Segment {
             Head::Whole(header, end) => {
                 segment.seq = header.seq;
                 segment.began = UnixNanos(header.began);
-                segment.origin = Some(header.into_origin());
+                let origin = header.into_origin();
+                segment.stamp = Stamp::of(&origin.policy, &origin.key_id);
+                segment.origin = Some(origin);
                 end
             }
             Head::Damaged => {
@@ -121,7 +126,8 @@ impl Segment {
         };
         let mut stored = vec![0; entry.stored_len as usize];
         file.read_exact_at(&mut stored, entry.offset + BLOCK_HEADER_LEN as u64).map_err(failed)?;
-        let Decoded { exchanges, fault } = block::decode(&header, stored);
+        let Decoded { mut exchanges, fault } = block::decode(&header, stored);
+        exchanges.iter_mut().for_each(|exchange| exchange.stamp = self.stamp);
         let damage = fault.map(|fault| {
             let lost = u64::from(entry.count).saturating_sub(exchanges.len() as u64);
             Damage { lost, ..self.block_damage(entry, &fault.to_string()) }

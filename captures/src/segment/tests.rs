@@ -46,6 +46,7 @@ pub(crate) fn exchange(n: u64, arrival: u64) -> Exchange {
         chunks: Vec::new(),
         redactions: Vec::new(),
         trace_id: None,
+        stamp: crate::exchange::Stamp::default(),
     }
 }
 
@@ -167,6 +168,7 @@ pub(crate) fn any_exchange() -> impl Strategy<Value = Exchange> {
                 chunks,
                 redactions,
                 trace_id,
+                stamp: crate::exchange::Stamp::default(),
             }
         },
     )

@@ -14,7 +14,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::frame::from_map;
 use crate::exchange::{
     Body, Chunk, Ending, Exchange, ExchangeId, Headers, HttpVersion, Place, Redaction, Request, Response,
-    Timing, UnixNanos,
+    Stamp, Timing, UnixNanos,
 };
 
 /// Why a record whose bytes are intact is no exchange; never quotes it.
@@ -164,6 +164,8 @@ pub(super) fn decode(block: &Bytes, record: &[u8]) -> Result<Exchange, RecordFau
         chunks: record.chunks.into_iter().map(|(offset, len)| Chunk { offset, len }).collect(),
         redactions: record.redactions.into_iter().map(redaction).collect(),
         trace_id: record.trace_id.map(|id| u128::from_be_bytes(id.into_array())),
+        // Stands in the header of the segment, once for all.
+        stamp: Stamp::default(),
     })
 }
 

@@ -3,7 +3,7 @@
 use std::mem::MaybeUninit;
 
 use bytes::Bytes;
-use understudy_captures::exchange::{HttpVersion, Timing};
+use understudy_captures::exchange::{HttpVersion, Stamp, Timing};
 use understudy_captures::{Body, Exchange, ExchangeId, Headers, Request, Response};
 
 use crate::batch::{Batch, Message, Observed};
@@ -41,6 +41,7 @@ pub(crate) fn assemble(
         },
         chunks: batch.chunks(observed).to_vec(),
         redactions: Vec::new(),
+        stamp: Stamp::default(),
     })
 }
 

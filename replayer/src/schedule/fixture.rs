@@ -52,6 +52,7 @@ pub(crate) fn exchange(at: Duration, method: &str, target: &str, body: &[u8]) ->
         chunks: Vec::new(),
         redactions: Vec::new(),
         trace_id: None,
+        stamp: understudy_captures::exchange::Stamp::default(),
     }
 }
 

@@ -44,6 +44,7 @@ pub fn of(target: &[u8], request: &Message<'_>, response: Option<&Message<'_>>) 
         chunks: Vec::new(),
         redactions: Vec::new(),
         trace_id: None,
+        stamp: understudy_captures::exchange::Stamp::default(),
     }
 }
 

@@ -152,7 +152,7 @@ fn a_truncated_body_is_dropped() {
         .sanitize(cut, &headers(&[JSON]), Place::ResponseBody, &mut masker)
         .unwrap();
     assert!(new.bytes.is_empty() && new.truncated && new.original_len == 900);
-    assert_eq!(masker.redactions()[0].class, "body");
+    assert_eq!(masker.redactions(Vec::new())[0].class, "body");
 }
 
 #[test]

@@ -44,6 +44,7 @@ fn exchange(n: u64) -> Exchange {
         chunks: Vec::new(),
         redactions: Vec::new(),
         trace_id: None,
+        stamp: understudy_captures::exchange::Stamp::default(),
     }
 }
 
