@@ -7,14 +7,15 @@ mod verify;
 mod tests;
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::conservation::Conservation;
 use crate::exchange::UnixNanos;
-use crate::segment::Origin;
 use crate::segment::reader::Segment;
+use crate::segment::{CAPTURE_KEY_VARIABLE, CaptureKeys, Origin};
 use crate::source::{self, Found};
 
 pub use merge::Exchanges;
@@ -78,6 +79,47 @@ pub enum CaptureError {
         /// The kind its header names.
         found: String,
     },
+    /// A segment encrypted in another way.
+    #[error("{} is encrypted with {found:?}, unknown to this program: upgrade understudy", path.display())]
+    Cipher {
+        /// The file.
+        path: PathBuf,
+        /// The cipher its header names.
+        found: String,
+    },
+    /// An encrypted segment without its key.
+    #[error("{0}")]
+    Locked(Box<Locked>),
+}
+
+/// All that an encrypted segment says without its key.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Locked {
+    /// The file.
+    pub path: PathBuf,
+    /// Its length in bytes.
+    pub bytes: u64,
+    /// Who wrote it.
+    pub origin: Origin,
+    /// Position among the segments of one boot, from 0.
+    pub seq: u32,
+    /// Wall clock when it was begun.
+    pub began: UnixNanos,
+    /// Names the key that it needs.
+    pub key_id: String,
+    /// Names of the keys that were given, none of them this one.
+    pub given: Vec<String>,
+}
+
+impl fmt::Display for Locked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} is encrypted under key {}", self.path.display(), self.key_id)?;
+        match &self.given[..] {
+            [] => write!(f, ": give --capture-key-file FILE or set {CAPTURE_KEY_VARIABLE}"),
+            [given] => write!(f, ", and the key given is {given}: give the right one"),
+            given => write!(f, ", and the keys given are {}: give the right one", given.join(", ")),
+        }
+    }
 }
 
 /// A part of a segment that could not be read.
@@ -149,11 +191,11 @@ impl Capture {
         for path in paths {
             found.extend(source::local(path.as_ref())?);
         }
-        Self::open_found(found)
+        Self::open_found(found, &CaptureKeys::none())
     }
 
-    /// Opens segments wherever they are, as [`Capture::open`] does.
-    pub fn open_found(mut found: Vec<Found>) -> Result<Capture, CaptureError> {
+    /// Opens segments wherever they are, as [`Capture::open`] does; encrypted ones with their keys.
+    pub fn open_found(mut found: Vec<Found>, keys: &CaptureKeys) -> Result<Capture, CaptureError> {
         // The same segment under two names would count its requests twice.
         let mut known = BTreeSet::new();
         found.retain(|found| known.insert(found.source.identity()));
@@ -161,7 +203,7 @@ impl Capture {
         let mut damage = Vec::new();
         let mut empty = None;
         for Found { source, named } in found {
-            match Segment::open(source) {
+            match Segment::open(source, keys) {
                 Ok(segment) => segments.push(segment),
                 Err(CaptureError::TooShort { path, len }) if !named => {
                     let what = "the file ends inside the segment's header: nothing was recorded in it";
@@ -230,6 +272,12 @@ impl Capture {
     /// Reads everything and says exactly what is wrong or missing.
     pub fn verified(&self) -> Result<Verification, CaptureError> {
         verify::verify(self)
+    }
+
+    /// Where its blocks begin, segment by segment.
+    #[cfg(test)]
+    pub(crate) fn block_offsets(&self) -> impl Iterator<Item = u64> {
+        self.segments.iter().flat_map(|segment| &segment.blocks).map(|block| block.offset)
     }
 
     /// The law over all segments: what one segment carried out and the next one of the same boot carried in is

@@ -17,6 +17,7 @@ pub mod conservation;
 pub mod exchange;
 pub mod samples;
 pub mod sanitize;
+mod secret;
 pub mod segment;
 pub mod source;
 
@@ -24,3 +25,4 @@ pub use capture::Capture;
 pub use conservation::Conservation;
 pub use exchange::{Body, Ending, Exchange, ExchangeId, Headers, Request, Response, UnixNanos};
 pub use sanitize::{Key, Policy, Sanitized, Sanitizer};
+pub use segment::{CaptureKey, CaptureKeys};

@@ -7,6 +7,7 @@
 //! - `frame`: the bytes around everything: magics, lengths, checksums.
 //! - `block`: records of one block, encoded and compressed, and back.
 //! - `wire`: one record, to and from an [`Exchange`](crate::Exchange).
+//! - `seal`: frames encrypted with a key, when one is given.
 //! - [`Writer`]: begins, rotates and closes segments in a directory.
 //! - `reader`: one segment opened for reading; `scan` rebuilds what a missing footer would have said.
 
@@ -14,6 +15,7 @@ mod block;
 mod frame;
 pub(crate) mod reader;
 mod scan;
+mod seal;
 mod wire;
 mod writer;
 
@@ -29,6 +31,7 @@ use crate::conservation::{Conservation, Drop};
 use crate::exchange::UnixNanos;
 
 pub use frame::{MAX_BLOCK_BYTES, VERSION};
+pub use seal::{CAPTURE_KEY_VARIABLE, CaptureKey, CaptureKeys};
 pub use writer::Writer;
 
 /// Who wrote a segment and how; the same for all segments of one recorder.
@@ -63,6 +66,8 @@ pub struct WriterConfig {
     pub block_bytes: usize,
     /// Goes into every segment header.
     pub origin: Origin,
+    /// Encrypts everything but the headers.
+    pub key: Option<CaptureKey>,
 }
 
 /// Why a segment could not be written; what was written before is safe.
@@ -98,6 +103,9 @@ struct Header {
     key_id: String,
     sample: f64,
     schema: String,
+    /// Of an encrypted segment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seal: Option<seal::SealHeader>,
 }
 
 /// The map in a checkpoint: the segment's counts up to here, all of whose exchanges are in blocks before it.
@@ -155,6 +163,7 @@ impl Header {
             key_id: origin.key_id,
             sample: origin.sample,
             schema: SCHEMA.to_owned(),
+            seal: None,
         }
     }
 

@@ -98,6 +98,20 @@ impl ReadAt for OpenFile {
     }
 }
 
+// === impl ReadAt for memory ===
+
+impl ReadAt for Vec<u8> {
+    fn len(&self) -> u64 {
+        self.as_slice().len() as u64
+    }
+
+    fn read_exact_at(&self, buffer: &mut [u8], at: u64) -> io::Result<()> {
+        let from = usize::try_from(at).ok().and_then(|at| self.get(at..)?.get(..buffer.len()));
+        buffer.copy_from_slice(from.ok_or(io::ErrorKind::UnexpectedEof)?);
+        Ok(())
+    }
+}
+
 /// The segments that a path of this machine names: a file itself, or all `*.ucap` in a directory, not below it.
 ///
 /// # Errors

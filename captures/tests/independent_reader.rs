@@ -127,6 +127,7 @@ fn write(dir: &Path, exchanges: &[Sanitized]) {
         max_age: Duration::MAX,
         block_bytes: 1 << 20,
         origin: Origin { producer: "test 1".into(), boot: u64::MAX, sample: 0.5, ..Origin::default() },
+        key: None,
     };
     let mut writer = Writer::create(config).expect("temporary directory");
     let mut totals =

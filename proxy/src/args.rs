@@ -72,6 +72,10 @@ pub struct Args {
     /// random one, so that replacements cannot be linked across recorders
     #[arg(long, value_name = "FILE", env = "UNDERSTUDY_KEY_FILE", help_heading = "Recording")]
     pub key_file: Option<PathBuf>,
+    /// Encrypt the segments with this key: at least 32 bytes, or 64 hex digits. Without it (nor a key in
+    /// UNDERSTUDY_CAPTURE_KEY) they are not encrypted
+    #[arg(long, value_name = "FILE", env = "UNDERSTUDY_CAPTURE_KEY_FILE", help_heading = "Recording")]
+    pub capture_key_file: Option<PathBuf>,
     /// Share of connections to record, (0, 1]; the others are counted `sampled_out`
     #[arg(
         long,

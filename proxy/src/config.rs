@@ -5,7 +5,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use understudy_captures::{Key, Policy};
+use understudy_captures::{CaptureKey, Key, Policy};
 
 use crate::args::Args;
 use crate::failure::Failure;
@@ -34,6 +34,8 @@ pub struct Config {
     pub policy: Policy,
     /// Secret of the replacements.
     pub key: Key,
+    /// Encrypts the segments.
+    pub capture_key: Option<CaptureKey>,
 }
 
 /// Which exchanges the tap keeps.
@@ -151,6 +153,7 @@ impl Config {
             },
             policy,
             key: key(args.key_file)?,
+            capture_key: capture_key(args.capture_key_file)?,
         })
     }
 }
@@ -206,6 +209,13 @@ fn key(file: Option<PathBuf>) -> Result<Key, Failure> {
     };
     readable(&path, "--key-file")?;
     Key::from_file(&path).map_err(|error| Failure::Data(error.to_string()))
+}
+
+fn capture_key(file: Option<PathBuf>) -> Result<Option<CaptureKey>, Failure> {
+    if let Some(path) = &file {
+        readable(path, "--capture-key-file")?;
+    }
+    CaptureKey::find(file.as_deref()).map_err(|error| Failure::Data(error.to_string()))
 }
 
 impl fmt::Debug for Config {

@@ -116,6 +116,7 @@ pub fn run(
             key_id: config.key.id(),
             sample: config.scope.sample,
         },
+        key: config.capture_key.clone(),
     })
     .map_err(|error| Failure::Output(format!("--captures: {error}")))?;
     let (sender, outlet) = queue(config.queue, &ledger);

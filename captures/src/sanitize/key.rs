@@ -3,14 +3,10 @@
 use std::fmt;
 use std::path::Path;
 
-use rand::Rng;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
-/// Material shorter than this is guessable, and whoever guesses the key can test guesses of what was replaced.
-const MIN_BYTES: usize = 32;
-
-/// A key file of one repeated character is a placeholder somebody forgot to fill.
-const MIN_DISTINCT_BYTES: usize = 8;
+pub use crate::secret::KeyError;
+use crate::secret::Secret;
 
 const MASTER_CONTEXT: &str = "understudy 2026 capture sanitizing key";
 const ID_CONTEXT: &str = "understudy 2026 capture sanitizing key id";
@@ -21,79 +17,35 @@ const ID_CONTEXT: &str = "understudy 2026 capture sanitizing key id";
 /// test a guess of a replaced value, so it deserves the care of a password.
 #[derive(Clone)]
 pub struct Key {
-    master: Zeroizing<[u8; 32]>,
+    master: Secret,
 }
-
-/// A key that cannot be used; says where it was looked for.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct KeyError(pub String);
 
 // === impl Key ===
 
 impl Key {
     /// A random key that dies with the process: replacements cannot be linked across recorders.
     pub fn random() -> Key {
-        let mut master = Zeroizing::new([0; 32]);
-        rand::rng().fill_bytes(&mut master[..]);
-        Key { master }
+        Key { master: Secret::random() }
     }
 
     /// Reads a key: at least 32 bytes, or at least 64 hex digits (white space around them is ignored).
     pub fn from_file(path: &Path) -> Result<Key, KeyError> {
-        let source = format!("key file {}", path.display());
-        let material = std::fs::read(path).map_err(|e| KeyError(format!("{source}: {e}")))?;
-        Self::from_material(Zeroizing::new(material), &source)
+        Secret::from_file(path, MASTER_CONTEXT).map(|master| Key { master })
     }
 
     /// Reads a key from the environment variable `name`, in the forms that [`Key::from_file`] takes.
     pub fn from_env(name: &str) -> Result<Key, KeyError> {
-        let source = format!("key in environment variable {name}");
-        match std::env::var(name) {
-            Ok(value) => Self::from_material(Zeroizing::new(value.into_bytes()), &source),
-            Err(std::env::VarError::NotPresent) => {
-                Err(KeyError(format!("{source}: the variable is not set")))
-            }
-            Err(std::env::VarError::NotUnicode(_)) => {
-                Err(KeyError(format!("{source}: not UTF-8; write the key as 64 hex digits")))
-            }
-        }
+        Secret::from_env(name, MASTER_CONTEXT).map(|master| Key { master })
     }
 
     /// Names the key without revealing it, 16 hex digits.
     pub fn id(&self) -> String {
-        let id = blake3::derive_key(ID_CONTEXT, &self.master[..]);
-        id[..8].iter().map(|b| format!("{b:02x}")).collect()
+        self.master.id(ID_CONTEXT)
     }
 
     /// A key for one purpose; replacements of different purposes cannot be compared.
     pub(super) fn derive(&self, purpose: &str) -> Zeroizing<[u8; 32]> {
-        Zeroizing::new(*blake3::keyed_hash(&self.master, purpose.as_bytes()).as_bytes())
-    }
-
-    fn from_material(material: Zeroizing<Vec<u8>>, source: &str) -> Result<Key, KeyError> {
-        let trimmed = material.trim_ascii();
-        let secret = match decode_hex(trimmed) {
-            Some(decoded) => decoded,
-            None => Zeroizing::new(trimmed.to_vec()),
-        };
-        if secret.len() < MIN_BYTES {
-            return Err(KeyError(format!(
-                "{source}: holds {} bytes of key, at least {MIN_BYTES} are needed (64 hex digits); \
-                 make one with `openssl rand -hex 32`",
-                secret.len()
-            )));
-        }
-        let mut seen = [false; 256];
-        secret.iter().for_each(|b| seen[usize::from(*b)] = true);
-        let distinct = seen.iter().filter(|s| **s).count();
-        seen.zeroize();
-        if distinct < MIN_DISTINCT_BYTES {
-            return Err(KeyError(format!(
-                "{source}: only {distinct} different bytes, so it can be guessed; make one with `openssl rand -hex 32`"
-            )));
-        }
-        Ok(Key { master: Zeroizing::new(blake3::derive_key(MASTER_CONTEXT, &secret)) })
+        Zeroizing::new(*blake3::keyed_hash(self.master.bytes(), purpose.as_bytes()).as_bytes())
     }
 }
 
@@ -101,19 +53,6 @@ impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Key").field("id", &self.id()).finish_non_exhaustive()
     }
-}
-
-/// The bytes of an even run of hex digits; `None` for anything else.
-fn decode_hex(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
-    if text.is_empty() || !text.len().is_multiple_of(2) {
-        return None;
-    }
-    let nibble = |b: u8| (b as char).to_digit(16).map(|d| d as u8);
-    let mut bytes = Zeroizing::new(Vec::with_capacity(text.len() / 2));
-    for pair in text.chunks_exact(2) {
-        bytes.push(nibble(pair[0])? << 4 | nibble(pair[1])?);
-    }
-    Some(bytes)
 }
 
 #[cfg(test)]
@@ -159,7 +98,7 @@ mod tests {
         let shown = format!("{key:?}");
         assert_eq!(key.id().len(), 16);
         assert!(shown.contains(&key.id()));
-        let master: String = key.master.iter().map(|b| format!("{b:02x}")).collect();
+        let master: String = key.master.bytes().iter().map(|b| format!("{b:02x}")).collect();
         assert!(!shown.contains(&master[..8]) && !HEX.contains(&key.id()[..6]));
     }
 

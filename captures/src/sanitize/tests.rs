@@ -289,6 +289,7 @@ fn through_a_segment(exchange: Sanitized, sanitizer: &Sanitizer) -> Exchange {
         max_age: Duration::from_secs(3600),
         block_bytes: 1 << 16,
         origin,
+        key: None,
     };
     let mut writer = Writer::create(config).unwrap();
     writer.append(&exchange).unwrap();

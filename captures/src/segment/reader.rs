@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use super::block::{self, Decoded};
 use super::frame::{
-    self, BLOCK_HEADER_LEN, BlockHeader, CRC_LEN, END_MAGIC, FOOTER_MAGIC, HEAD_LEN, MAP_FRAME_HEAD_LEN,
-    SEGMENT_MAGIC, TRAILER_LEN, VERSION, u16_at, u32_at, u64_at,
+    self, BLOCK_HEADER_LEN, BlockHeader, CRC_LEN, END_MAGIC, HEAD_LEN, SEGMENT_MAGIC, TRAILER_LEN, VERSION,
+    u16_at, u32_at, u64_at,
 };
 use super::scan::{self, Scan};
-use super::{BlockEntry, Footer, Header, Origin, SCHEMA, plausible};
-use crate::capture::{CaptureError, Damage};
+use super::seal::{CaptureKeys, Opener, sealed_len};
+use super::{BlockEntry, Footer, Header, Origin, SCHEMA};
+use crate::capture::{CaptureError, Damage, Locked};
 use crate::conservation::Conservation;
 use crate::exchange::{Exchange, Stamp, UnixNanos};
 use crate::source::{ReadAt, Source};
@@ -26,6 +27,8 @@ pub(crate) struct Segment {
     pub(crate) path: PathBuf,
     /// Where its bytes are.
     pub(crate) source: Arc<dyn Source>,
+    /// Opens its frames, when it is encrypted.
+    opener: Option<Opener>,
     /// Length of the file in bytes.
     pub(crate) len: u64,
     /// Who wrote it; `None` when the header is damaged.
@@ -52,15 +55,16 @@ pub(crate) struct Segment {
 
 /// What the first bytes of a file say.
 enum Head {
-    Whole(Header, u64),
+    /// The header, and the bytes that it was read from.
+    Whole(Header, Vec<u8>),
     Damaged,
 }
 
 // === impl Segment ===
 
 impl Segment {
-    /// Reads header and index; scans the blocks when there is no index.
-    pub(crate) fn open(source: Arc<dyn Source>) -> Result<Self, CaptureError> {
+    /// Reads header and index; scans the blocks when there is no index. An encrypted segment needs its key.
+    pub(crate) fn open(source: Arc<dyn Source>, keys: &CaptureKeys) -> Result<Self, CaptureError> {
         let path = source.name().to_owned();
         let failed = |source| CaptureError::Io { path: path.clone(), source };
         let file = source.open().map_err(failed)?;
@@ -68,6 +72,7 @@ impl Segment {
         let mut segment = Self {
             path: path.clone(),
             source,
+            opener: None,
             len,
             origin: None,
             stamp: Stamp::default(),
@@ -81,22 +86,34 @@ impl Segment {
             damage: Vec::new(),
         };
         let begin = match read_head(&path, file, len)? {
-            Head::Whole(header, end) => {
+            Head::Whole(header, head) => {
                 segment.seq = header.seq;
                 segment.began = UnixNanos(header.began);
+                let seal = header.seal.clone();
                 let origin = header.into_origin();
                 segment.stamp = Stamp::of(&origin.policy, &origin.key_id);
                 segment.origin = Some(origin);
-                end
+                if let Some(seal) = seal {
+                    if let Some(cipher) = seal.unknown_cipher() {
+                        return Err(CaptureError::Cipher { path, found: cipher.to_owned() });
+                    }
+                    segment.opener = keys.opener(&seal, &head);
+                    if segment.opener.is_none() {
+                        return Err(segment.locked(seal.key_id, keys));
+                    }
+                }
+                head.len() as u64
             }
             Head::Damaged => {
                 segment.damaged(0, "the header is damaged: who wrote the segment is unknown".into());
                 SEGMENT_MAGIC.len() as u64
             }
         };
-        match find_footer(file, len).map_err(failed)? {
+        let opener = segment.opener.clone();
+        let opener = opener.as_ref();
+        match find_footer(file, opener, len).map_err(failed)? {
             Some((footer, at)) => segment.closed_by(footer, at),
-            None => segment.rebuilt_by(scan::scan(file, begin, len).map_err(failed)?),
+            None => segment.rebuilt_by(scan::scan(file, opener, begin, len).map_err(failed)?),
         }
         Ok(segment)
     }
@@ -114,18 +131,25 @@ impl Segment {
         let failed = |source| CaptureError::Io { path: self.path.clone(), source };
         // Opened each time: see `Source`.
         let file = self.source.open().map_err(failed)?;
-        let end = entry.offset.saturating_add(BLOCK_HEADER_LEN as u64 + u64::from(entry.stored_len));
-        if end > file.len() {
-            return Ok((Vec::new(), Some(self.block_damage(entry, "the file ends before it"))));
+        let lost = |fault: &str| Ok((Vec::new(), Some(self.block_damage(entry, fault))));
+        let len = BLOCK_HEADER_LEN as u64 + u64::from(entry.stored_len);
+        let len = if self.opener.is_some() { sealed_len(len) } else { len };
+        if entry.offset.saturating_add(len) > file.len() {
+            return lost("the file ends before it");
         }
-        let mut head = [0; BLOCK_HEADER_LEN];
-        file.read_exact_at(&mut head, entry.offset).map_err(failed)?;
-        let header = match BlockHeader::parse(&head) {
+        let mut bytes = vec![0; len as usize];
+        file.read_exact_at(&mut bytes, entry.offset).map_err(failed)?;
+        if let Some(opener) = &self.opener {
+            match opener.open_frame(&bytes, entry.offset) {
+                Some(inner) => bytes = inner,
+                None => return lost("its sealed frame does not open: it was changed or moved"),
+            }
+        }
+        let header = match BlockHeader::parse(&bytes) {
             Some(header) if header.entry(entry.offset) == *entry => header,
-            _ => return Ok((Vec::new(), Some(self.block_damage(entry, "its header is damaged")))),
+            _ => return lost("its header is damaged"),
         };
-        let mut stored = vec![0; entry.stored_len as usize];
-        file.read_exact_at(&mut stored, entry.offset + BLOCK_HEADER_LEN as u64).map_err(failed)?;
+        let stored = bytes.split_off(BLOCK_HEADER_LEN);
         let Decoded { mut exchanges, fault } = block::decode(&header, stored);
         exchanges.iter_mut().for_each(|exchange| exchange.stamp = self.stamp);
         let damage = fault.map(|fault| {
@@ -133,6 +157,19 @@ impl Segment {
             Damage { lost, ..self.block_damage(entry, &fault.to_string()) }
         });
         Ok((exchanges, damage))
+    }
+
+    /// All that can be said of an encrypted segment without its key.
+    fn locked(self, key_id: String, keys: &CaptureKeys) -> CaptureError {
+        CaptureError::Locked(Box::new(Locked {
+            path: self.path,
+            bytes: self.len,
+            origin: self.origin.unwrap_or_default(),
+            seq: self.seq,
+            began: self.began,
+            key_id,
+            given: keys.ids(),
+        }))
     }
 
     fn closed_by(&mut self, footer: Footer, at: u64) {
@@ -198,37 +235,25 @@ fn read_head(path: &Path, file: &dyn ReadAt, len: u64) -> Result<Head, CaptureEr
     let whole = HEAD_LEN + map_len as usize + CRC_LEN;
     if len < whole as u64 {
         // Cut off, or a damaged length in front of blocks that are well.
-        let frame = scan::next_frame(file, HEAD_LEN as u64, len).map_err(failed)?;
+        let frame = scan::next_frame(file, None, HEAD_LEN as u64, len).map_err(failed)?;
         return frame.map(|_| Head::Damaged).ok_or_else(too_short);
     }
     head.resize(whole, 0);
     file.read_exact_at(&mut head, 0).map_err(failed)?;
     match frame::open_map::<Header>(&head, HEAD_LEN) {
-        Some(header) if header.schema == SCHEMA => Ok(Head::Whole(header, whole as u64)),
+        Some(header) if header.schema == SCHEMA => Ok(Head::Whole(header, head)),
         Some(header) => Err(CaptureError::Schema { path: path.to_owned(), found: header.schema }),
         None => Ok(Head::Damaged),
     }
 }
 
 /// The footer and its offset, found from the end of the file; `None` unless all of it is right.
-fn find_footer(file: &dyn ReadAt, len: u64) -> io::Result<Option<(Footer, u64)>> {
+fn find_footer(file: &dyn ReadAt, opener: Option<&Opener>, len: u64) -> io::Result<Option<(Footer, u64)>> {
     let Some(end) = len.checked_sub(TRAILER_LEN as u64) else { return Ok(None) };
     let mut trailer = [0; TRAILER_LEN];
     file.read_exact_at(&mut trailer, end)?;
-    let at = u64_at(&trailer, 0).filter(|_| trailer.ends_with(&END_MAGIC));
-    let Some((at, size)) = at.and_then(|at| Some((at, end.checked_sub(at)?))) else { return Ok(None) };
-    if size < (MAP_FRAME_HEAD_LEN + CRC_LEN) as u64 {
-        return Ok(None);
-    }
-    let mut bytes = vec![0; MAP_FRAME_HEAD_LEN];
-    file.read_exact_at(&mut bytes, at)?;
-    // Before the rest is allocated: a hostile trailer may point anywhere.
-    let framed = u64::from(u32_at(&bytes, 8).unwrap_or(0)) + (MAP_FRAME_HEAD_LEN + CRC_LEN) as u64;
-    if !bytes.starts_with(&FOOTER_MAGIC) || framed != size {
-        return Ok(None);
-    }
-    bytes.resize(framed as usize, 0);
-    file.read_exact_at(&mut bytes, at)?;
-    let footer: Option<Footer> = frame::open_map(&bytes, MAP_FRAME_HEAD_LEN);
-    Ok(footer.filter(|footer| plausible(&footer.conservation)).map(|footer| (footer, at)))
+    let at = u64_at(&trailer, 0).filter(|at| trailer.ends_with(&END_MAGIC) && *at < end);
+    let Some(at) = at else { return Ok(None) };
+    let footer = scan::footer_at(file, opener, at, end - at)?;
+    Ok(footer.map(|footer| (footer, at)))
 }

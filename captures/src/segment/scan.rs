@@ -11,6 +11,7 @@ use super::frame::{
     MAP_FRAME_HEAD_LEN, u32_at,
 };
 use super::reader::block_trouble;
+use super::seal::{self, Opener, Outer};
 use super::{BlockEntry, Checkpoint, Footer, advanced, plausible};
 use crate::capture::Damage;
 use crate::conservation::Conservation;
@@ -57,16 +58,22 @@ enum Frame {
     Torn {
         entry: BlockEntry,
     },
+    /// A sealed frame that does not open.
+    Sealed {
+        len: u64,
+    },
+    /// A sealed frame that runs past the end of the file.
+    TornSealed,
     /// No frame that can be trusted.
     Nothing,
 }
 
 /// Walks from `begin`, the end of the header, to `len`, the end of the file.
-pub(super) fn scan(file: &dyn ReadAt, begin: u64, len: u64) -> io::Result<Scan> {
+pub(super) fn scan(file: &dyn ReadAt, opener: Option<&Opener>, begin: u64, len: u64) -> io::Result<Scan> {
     let mut walk = Walk::new(file, begin, len)?;
     let mut at = begin;
     while at < len {
-        match read_frame(file, at, len)? {
+        match read_frame(file, opener, at, len)? {
             Frame::Block { entry, bytes, intact } => {
                 walk.block(entry, &bytes, intact);
                 at += bytes.len() as u64;
@@ -82,7 +89,16 @@ pub(super) fn scan(file: &dyn ReadAt, begin: u64, len: u64) -> io::Result<Scan> 
                 walk.torn(entry);
                 return Ok(walk.unclosed(at));
             }
-            Frame::Nothing => match next_frame(file, at + 1, len)? {
+            Frame::Sealed { len } => {
+                walk.sealed(at, len, opener.is_some());
+                at += len;
+            }
+            Frame::TornSealed => {
+                let what = "the segment ends in the middle of a sealed frame, whose exchanges are lost";
+                walk.damage(at, 0, what.to_owned());
+                return Ok(walk.unclosed(at));
+            }
+            Frame::Nothing => match next_frame(file, opener, at + 1, len)? {
                 Some(next) => {
                     walk.skipped(at, next);
                     at = next;
@@ -153,6 +169,14 @@ impl Walk {
         self.damage(entry.offset, u64::from(entry.count), what);
     }
 
+    fn sealed(&mut self, at: u64, len: u64, opened: bool) {
+        let why = match opened {
+            true => "does not open: it was changed, moved, or cut out of another segment",
+            false => "cannot be opened, because the header that says how is damaged",
+        };
+        self.damage(at, 0, format!("the sealed frame of {len} bytes {why}; what is in it is lost"));
+    }
+
     fn skipped(&mut self, from: u64, to: u64) {
         let what = format!(
             "{} bytes up to byte {to} are damaged and were skipped, with the frames in them",
@@ -200,8 +224,52 @@ impl Walk {
 
 // === frames ===
 
-fn read_frame(file: &dyn ReadAt, at: u64, len: u64) -> io::Result<Frame> {
+fn read_frame(file: &dyn ReadAt, opener: Option<&Opener>, at: u64, len: u64) -> io::Result<Frame> {
     let room = len - at;
+    if let Some(opener) = opener {
+        return read_sealed(file, opener, at, room);
+    }
+    if let Some((_, len)) = seal::outer(file, at, room)?.filter(|(_, len)| *len <= room) {
+        return Ok(Frame::Sealed { len });
+    }
+    read_plain(file, at, room)
+}
+
+/// The footer that takes exactly the `room` bytes from `at` on.
+pub(super) fn footer_at(
+    file: &dyn ReadAt,
+    opener: Option<&Opener>,
+    at: u64,
+    room: u64,
+) -> io::Result<Option<Footer>> {
+    Ok(match read_frame(file, opener, at, at + room)? {
+        Frame::Footer { footer, len } if len == room => Some(footer),
+        _ => None,
+    })
+}
+
+/// In a sealed segment a frame in the clear is none: anybody could have put it there.
+fn read_sealed(file: &dyn ReadAt, opener: &Opener, at: u64, room: u64) -> io::Result<Frame> {
+    let (sealed, inner) = match opener.read(file, at, room)? {
+        Outer::Nothing => return Ok(Frame::Nothing),
+        Outer::Torn => return Ok(Frame::TornSealed),
+        Outer::Frame { bytes, inner: None } => return Ok(Frame::Sealed { len: bytes.len() as u64 }),
+        Outer::Frame { bytes, inner: Some(inner) } => (bytes, inner),
+    };
+    let (whole, len) = (inner.len() as u64, sealed.len() as u64);
+    Ok(match read_plain(&inner, 0, whole)? {
+        Frame::Block { entry, bytes, intact } if bytes.len() as u64 == whole => {
+            Frame::Block { entry: BlockEntry { offset: at, ..entry }, bytes: sealed, intact }
+        }
+        Frame::Checkpoint { checkpoint, bytes } if bytes.len() as u64 == whole => {
+            Frame::Checkpoint { checkpoint, bytes: sealed }
+        }
+        Frame::Footer { footer, len: inner_len } if inner_len == whole => Frame::Footer { footer, len },
+        _ => Frame::Sealed { len },
+    })
+}
+
+fn read_plain(file: &dyn ReadAt, at: u64, room: u64) -> io::Result<Frame> {
     let mut head = [0; BLOCK_HEADER_LEN];
     let available = (BLOCK_HEADER_LEN as u64).min(room) as usize;
     file.read_exact_at(&mut head[..available], at)?;
@@ -247,7 +315,12 @@ fn read_block(file: &dyn ReadAt, at: u64, room: u64, head: &[u8]) -> io::Result<
 }
 
 /// Where the next frame begins whose checksum is right, from `from` on.
-pub(super) fn next_frame(file: &dyn ReadAt, mut from: u64, len: u64) -> io::Result<Option<u64>> {
+pub(super) fn next_frame(
+    file: &dyn ReadAt,
+    opener: Option<&Opener>,
+    mut from: u64,
+    len: u64,
+) -> io::Result<Option<u64>> {
     let finder = memchr::memmem::Finder::new(FRAME_PREFIX);
     let mut window = vec![0; SEARCH_WINDOW];
     while from < len {
@@ -255,7 +328,7 @@ pub(super) fn next_frame(file: &dyn ReadAt, mut from: u64, len: u64) -> io::Resu
         file.read_exact_at(&mut window[..size], from)?;
         for found in finder.find_iter(&window[..size]) {
             let at = from + found as u64;
-            if !matches!(read_frame(file, at, len)?, Frame::Nothing) {
+            if !matches!(read_frame(file, opener, at, len)?, Frame::Nothing) {
                 return Ok(Some(at));
             }
         }

@@ -62,6 +62,7 @@ pub(crate) fn config(dir: &Path, boot: u64) -> WriterConfig {
         max_age: Duration::MAX,
         block_bytes: 1 << 20,
         origin: Origin { producer: "test 1".into(), boot, sample: 1.0, ..Origin::default() },
+        key: None,
     }
 }
 

@@ -12,6 +12,7 @@ use std::time::Instant;
 
 use super::block::{BlockBuilder, MAX_OPEN_BYTES};
 use super::frame::{self, CHECKPOINT_MAGIC, FOOTER_MAGIC};
+use super::seal::{SealHeader, Sealer};
 use super::{BlockEntry, Checkpoint, Footer, Header, WriteError, WriterConfig, advanced};
 use crate::conservation::{Conservation, Drop};
 use crate::exchange::UnixNanos;
@@ -38,6 +39,8 @@ pub struct Writer {
 struct OpenSegment {
     path: PathBuf,
     file: File,
+    /// Encrypts every frame after the head.
+    sealer: Option<Sealer>,
     began: Instant,
     /// Length up to the last whole frame.
     len: u64,
@@ -211,12 +214,17 @@ impl OpenSegment {
     fn begin(config: &WriterConfig, seq: u32, counts: Conservation) -> Result<Self, WriteError> {
         let failed = |source| WriteError { path: config.dir.clone(), lost: 0, source };
         let began = UnixNanos::now();
-        let mut head = frame::segment_head(&Header::new(&config.origin, seq, began))
-            .map_err(encoding)
-            .map_err(failed)?;
+        let mut header = Header::new(&config.origin, seq, began);
+        header.seal = config.key.as_ref().map(SealHeader::new);
+        let mut head = frame::segment_head(&header).map_err(encoding).map_err(failed)?;
+        let mut sealer = match (&config.key, &header.seal) {
+            (Some(key), Some(seal)) => Some(Sealer::new(key, seal, &head)),
+            _ => None,
+        };
         if counts != Conservation::default() {
             let checkpoint = Checkpoint { at: began.0, conservation: counts };
-            head.extend(frame::map_frame(CHECKPOINT_MAGIC, &checkpoint).map_err(encoding).map_err(failed)?);
+            let frame = frame::map_frame(CHECKPOINT_MAGIC, &checkpoint).map_err(encoding).map_err(failed)?;
+            head.extend(stored(&mut sealer, frame, head.len() as u64).map_err(failed)?);
         }
         let path = config.dir.join(format!("{:020}-{:016x}-{seq:06}.ucap", began.0, config.origin.boot));
         fs::create_dir_all(&config.dir).map_err(failed)?;
@@ -225,6 +233,7 @@ impl OpenSegment {
         let mut segment = Self {
             path,
             file,
+            sealer,
             began: Instant::now(),
             len: 0,
             head_len,
@@ -233,7 +242,7 @@ impl OpenSegment {
             checkpoint: counts,
             since_checkpoint: 0,
         };
-        match segment.write_frame(&head) {
+        match segment.write(&head) {
             Ok(()) => Ok(segment),
             Err(error) => {
                 // A full disk still has room for names: without this it would gather empty files.
@@ -266,8 +275,20 @@ impl OpenSegment {
         Ok(())
     }
 
+    /// Appends a frame, sealed when there is a key.
+    fn write_frame(&mut self, frame: &[u8]) -> Result<(), WriteError> {
+        match &mut self.sealer {
+            None => self.write(frame),
+            Some(sealer) => {
+                let sealed = sealer.seal(frame, self.len);
+                let sealed = sealed.map_err(|source| self.failed(source))?;
+                self.write(&sealed)
+            }
+        }
+    }
+
     /// Appends with one write; cuts off what a failed write left.
-    fn write_frame(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
+    fn write(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
         if let Err(source) = self.file.write_all_at(bytes, self.len) {
             // When even this fails the reader finds the torn frame and skips it.
             self.file.set_len(self.len).ok();
@@ -285,14 +306,23 @@ impl OpenSegment {
             blocks: std::mem::take(&mut self.blocks),
             digest: *self.hasher.finalize().as_bytes(),
         };
-        let mut frame = frame::map_frame(FOOTER_MAGIC, &footer).map_err(|e| self.failed(encoding(e)))?;
+        let frame = frame::map_frame(FOOTER_MAGIC, &footer).map_err(|e| self.failed(encoding(e)))?;
+        let mut frame = stored(&mut self.sealer, frame, self.len).map_err(|e| self.failed(e))?;
         frame.extend_from_slice(&frame::trailer(self.len));
-        self.write_frame(&frame)?;
+        self.write(&frame)?;
         self.file.sync_data().map_err(|source| self.failed(source))
     }
 
     fn failed(&self, source: io::Error) -> WriteError {
         WriteError { path: self.path.clone(), lost: 0, source }
+    }
+}
+
+/// `frame` as it stands in the file at `offset`.
+fn stored(sealer: &mut Option<Sealer>, frame: Vec<u8>, offset: u64) -> io::Result<Vec<u8>> {
+    match sealer {
+        Some(sealer) => sealer.seal(&frame, offset),
+        None => Ok(frame),
     }
 }
 

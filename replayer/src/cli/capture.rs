@@ -62,7 +62,9 @@ fn unreadable(error: CaptureError) -> Failure {
         CaptureError::Foreign { .. }
         | CaptureError::TooShort { .. }
         | CaptureError::Newer { .. }
-        | CaptureError::Schema { .. } => Failure::Data(error.to_string()),
+        | CaptureError::Schema { .. }
+        | CaptureError::Cipher { .. }
+        | CaptureError::Locked(_) => Failure::Data(error.to_string()),
     }
 }
 

@@ -69,6 +69,7 @@ pub(crate) fn write(dir: &Path, exchanges: impl IntoIterator<Item = Exchange>) {
         max_age: Duration::from_secs(3600),
         block_bytes: 1 << 16,
         origin: Origin { producer: "test".into(), sample: 1.0, ..Origin::default() },
+        key: None,
     })
     .unwrap();
     let mut sanitizer = Sanitizer::new(Policy::builtin(), Key::random());

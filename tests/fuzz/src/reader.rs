@@ -72,6 +72,7 @@ fn model() -> &'static Model {
             max_age: Duration::MAX,
             block_bytes: 256,
             origin: Origin { boot: 7, sample: 1.0, ..Origin::default() },
+            key: None,
         };
         let mut writer = Writer::create(config).expect("the directory can be written");
         let mut sanitizer = Sanitizer::new(Policy::builtin(), Key::random());

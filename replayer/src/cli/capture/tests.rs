@@ -56,6 +56,7 @@ fn record(dir: &Path) -> Vec<Exchange> {
         max_age: Duration::MAX,
         block_bytes: 1,
         origin: Origin { boot: 7, sample: 1.0, ..Origin::default() },
+        key: None,
     };
     let mut writer = Writer::create(config).unwrap();
     let mut sanitizer = Sanitizer::new(Policy::builtin(), Key::random());
