@@ -7,6 +7,7 @@
 //! - [`detect`]: finds structured personal and secret data in text.
 //! - `pseudonym`, `letters`: keyed replacements that look like what they replace.
 //! - `encoded`, `masker`: read a text through its escapes and write replacements over it in place.
+//! - `vocabulary`: the strict mode of free text, in which only listed words stay.
 //! - `words`: sets of words, the ordinary ones of English among them.
 //! - `headers`, `target`, `content`, `json`: the parts of an exchange.
 //!
@@ -20,7 +21,7 @@ use std::ops::Deref;
 
 use bytes::Bytes;
 
-use crate::exchange::{Exchange, Place, Request, Response, Stamp};
+use crate::exchange::{Exchange, Place, Redaction, Request, Response, Stamp};
 
 mod class;
 mod content;
@@ -35,7 +36,7 @@ mod paths;
 mod policy;
 mod pseudonym;
 mod target;
-#[allow(dead_code, reason = "used by the names in prose and the vocabulary mode")]
+mod vocabulary;
 mod words;
 
 pub use class::Class;
@@ -43,9 +44,10 @@ pub use key::{Key, KeyError};
 pub use policy::{Policy, PolicyError};
 
 use content::Bodies;
-use encoded::Undecodable;
+use encoded::{Encoding, Undecodable};
 use headers::{BodyLen, Fields};
-use masker::Masker;
+use masker::{Draft, Masker};
+use paths::Treatment;
 use pseudonym::Pseudonyms;
 use target::Targets;
 
@@ -106,7 +108,7 @@ impl Sanitizer {
         Sanitizer {
             stamp: Stamp::of(&policy.digest(), &key_id),
             key_id,
-            masker: Masker::new(Pseudonyms::new(&key), policy.detectors()),
+            masker: Masker::new(Pseudonyms::new(&key), policy.detectors()).within(policy.vocabulary()),
             targets: Targets::new(rules),
             bodies: Bodies::new(rules),
             request_fields: Fields::of_requests(rules),
@@ -166,6 +168,18 @@ impl Sanitizer {
             trace_id,
             stamp: self.stamp,
         }))
+    }
+
+    /// Sanitizes one free text outside of an exchange, as the same text would be as a model's input; says what was
+    /// replaced, by class.
+    pub fn free_text(&mut self, text: &str) -> (String, Vec<Redaction>) {
+        self.masker.forget();
+        let mut draft = Draft::new(text.as_bytes(), Place::RequestBody);
+        let read =
+            self.masker.treat(&mut draft, 0..text.len(), Encoding::Plain, Treatment::FreeText, "string");
+        read.expect("a str is UTF-8");
+        let new = draft.finish().map(|bytes| String::from_utf8(bytes).expect("replaced by whole characters"));
+        (new.unwrap_or_else(|| text.to_owned()), self.masker.redactions(Vec::new()))
     }
 
     fn request(&mut self, request: Request) -> Result<Request, Unsanitizable> {

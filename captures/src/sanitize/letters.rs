@@ -13,7 +13,8 @@ const RANGES: &[(char, char)] = &[
     ('Σ', 'Ω'),
     ('а', 'я'),
     ('А', 'Я'),
-    ('ѐ', 'ӿ'),
+    ('ѐ', 'ҁ'),
+    ('Ҋ', 'ӿ'),
     ('ա', 'ֆ'),
     ('Ա', 'Ֆ'),
     ('א', 'ת'),
@@ -91,6 +92,13 @@ mod tests {
                 assert_eq!(replace(c, random).len_utf8(), c.len_utf8(), "{c:?}");
             }
             assert!(!(c.is_alphanumeric() && replace(c, 0) == c && replace(c, 1) == c), "{c:?}");
+        }
+    }
+
+    #[test]
+    fn every_character_of_a_range_is_a_letter_or_a_digit() {
+        for c in RANGES.iter().flat_map(|(first, last)| *first..=*last) {
+            assert!(c.is_alphanumeric(), "{c:?}");
         }
     }
 

@@ -1,10 +1,13 @@
 //! Replaces what must not stay in one piece of text, in place, and keeps count of it.
 
+use std::sync::Arc;
+
 use super::class::Class;
 use super::detect::{Detectors, Finding, Scope, numbers};
 use super::encoded::{Decoder, Encoding, Undecodable};
 use super::paths::Treatment;
 use super::pseudonym::Pseudonyms;
+use super::vocabulary::{Rewriter, Vocabulary};
 use crate::exchange::{Place, Redaction};
 
 /// What is allowed to stay is a name: a label, a model, a status. Longer strings are treated as unknown.
@@ -13,12 +16,18 @@ const LONGEST_KEPT: usize = 128;
 /// Integers with fewer digits name nobody.
 const SHORTEST_INTEGER: usize = 9;
 
+/// Counts words that the vocabulary does not list.
+const WORD: &str = "word";
+
 /// Replaces findings and whole values.
 pub(super) struct Masker {
     pseudonyms: Pseudonyms,
     detectors: Detectors,
     decoder: Decoder,
     findings: Vec<Finding>,
+    /// In vocabulary mode: what may stay of free text.
+    vocabulary: Option<Arc<Vocabulary>>,
+    rewriter: Rewriter,
     tally: Vec<(&'static str, Place, u32)>,
     trace: Option<Vec<Step>>,
 }
@@ -76,16 +85,28 @@ impl Masker {
             detectors,
             decoder: Decoder::default(),
             findings: Vec::new(),
+            vocabulary: None,
+            rewriter: Rewriter::default(),
             tally: Vec::new(),
             trace: None,
         }
     }
 
+    /// Holds free text to a vocabulary, too.
+    pub(super) fn within(self, vocabulary: Option<Arc<Vocabulary>>) -> Self {
+        Self { vocabulary, ..self }
+    }
+
     /// Counts one thing replaced or dropped.
     pub(super) fn count(&mut self, class: &'static str, place: Place) {
+        self.count_many(class, place, 1);
+    }
+
+    fn count_many(&mut self, class: &'static str, place: Place, more: u32) {
         match self.tally.iter_mut().find(|(c, p, _)| *c == class && *p == place) {
-            Some((_, _, count)) => *count = count.saturating_add(1),
-            None => self.tally.push((class, place, 1)),
+            Some((_, _, count)) => *count = count.saturating_add(more),
+            None if more > 0 => self.tally.push((class, place, more)),
+            None => {}
         }
     }
 
@@ -173,6 +194,15 @@ impl Masker {
             return Ok(());
         }
         self.detectors.scan(decoded.text, scope, &mut self.findings);
+        if let (Treatment::FreeText, Some(vocabulary)) = (treatment, &self.vocabulary) {
+            let rewritten = self.rewriter.rewrite(decoded.text, &self.findings, vocabulary, &self.pseudonyms);
+            if let Some((new, words)) = rewritten {
+                let out = draft.changed.get_or_insert_with(|| draft.source.to_vec());
+                decoded.write(0, new, &mut out[range]);
+                self.count_findings(words, draft.place);
+            }
+            return Ok(());
+        }
         if self.findings.is_empty() {
             return Ok(());
         }
@@ -181,10 +211,16 @@ impl Masker {
             let new = self.pseudonyms.finding(finding.class, &decoded.text[finding.start..finding.end]);
             decoded.write(finding.start, &new, &mut out[range.clone()]);
         }
-        for finding in std::mem::take(&mut self.findings) {
-            self.count(finding.class.name(), draft.place);
-        }
+        self.count_findings(0, draft.place);
         Ok(())
+    }
+
+    /// Counts what was found in a text, and words that the vocabulary does not list.
+    fn count_findings(&mut self, words: u32, place: Place) {
+        for finding in std::mem::take(&mut self.findings) {
+            self.count(finding.class.name(), place);
+        }
+        self.count_many(WORD, place, words);
     }
 
     /// Replaces the digits of a JSON number when they name somebody. The first digit of a replacement is never zero, so

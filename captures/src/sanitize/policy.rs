@@ -2,18 +2,23 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use serde_saphyr::{Location, Spanned};
 
 use super::class::Class;
 use super::content::ContentRule;
 use super::detect::Detectors;
 use super::paths::{Paths, Pattern};
+use super::vocabulary::Vocabulary;
 use crate::exchange::Place;
 
 mod names;
+mod vocabulary;
 
 pub(super) use names::{HeaderName, KeptHeader};
+use vocabulary::{FreeTextMode, VocabularyRules};
 
 const BUILTIN: &str = include_str!("default-policy.yaml");
 const VERSION: u32 = 1;
@@ -27,6 +32,8 @@ const DEFAULT_MAX_DEPTH: u16 = 128;
 #[derive(Clone, Debug)]
 pub struct Policy {
     rules: Rules,
+    /// In vocabulary mode.
+    vocabulary: Option<Arc<Vocabulary>>,
 }
 
 /// A policy file that cannot be used; says file, line and column.
@@ -57,6 +64,11 @@ pub(super) struct Rules {
     pub(super) max_decoded_bytes: Option<u64>,
     #[serde(default)]
     pub(super) detectors: DetectorRules,
+    /// Not serialised: what it means is the vocabulary, which the digest covers word by word.
+    #[serde(default, skip_serializing)]
+    free_text_mode: FreeTextMode,
+    #[serde(default, skip_serializing)]
+    vocabulary: Option<Spanned<VocabularyRules>>,
 }
 
 /// The version of the policy format.
@@ -153,7 +165,7 @@ impl Policy {
     pub fn builtin() -> Policy {
         let rules =
             Rules::parse(BUILTIN, "built-in policy").expect("the built-in policy is covered by a test");
-        Policy { rules: rules.resolved() }
+        Policy { rules: rules.resolved(), vocabulary: None }
     }
 
     /// The built-in default as YAML, to read or to start from.
@@ -166,17 +178,23 @@ impl Policy {
         let source = path.display().to_string();
         let yaml =
             std::fs::read_to_string(path).map_err(|e| PolicyError(format!("policy file {source}: {e}")))?;
-        Self::from_yaml(&yaml, &source)
+        Self::read(&yaml, &source, path.parent().unwrap_or(Path::new("")))
     }
 
-    /// Reads a policy; `source` names it in errors.
+    /// Reads a policy; `source` names it in errors. Files that it names are looked for in the working directory.
     pub fn from_yaml(yaml: &str, source: &str) -> Result<Policy, PolicyError> {
+        Self::read(yaml, source, Path::new(""))
+    }
+
+    /// Reads a policy whose files lie in `folder`.
+    fn read(yaml: &str, source: &str, folder: &Path) -> Result<Policy, PolicyError> {
         let rules = Rules::parse(yaml, source)?;
+        let vocabulary = rules.read_vocabulary(source, folder)?;
         let rules = match rules.extends {
             Base::Builtin => rules.over(Self::builtin().rules),
             Base::Nothing => rules.resolved(),
         };
-        Ok(Policy { rules })
+        Ok(Policy { rules, vocabulary: vocabulary.map(Arc::new) })
     }
 
     /// BLAKE3 of the canonical policy (defaults filled in, sets in order), 64 hex digits: equal for files that mean the
@@ -184,7 +202,17 @@ impl Policy {
     pub fn digest(&self) -> String {
         let canonical =
             serde_json::to_vec(&self.rules).expect("a policy holds strings, numbers and lists only");
-        blake3::hash(&canonical).to_hex().to_string()
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&canonical);
+        if let Some(vocabulary) = &self.vocabulary {
+            hasher.update(b"vocabulary").update(vocabulary.digest().as_bytes());
+        }
+        hasher.finalize().to_hex().to_string()
+    }
+
+    /// What may stay of free text, in vocabulary mode.
+    pub(super) fn vocabulary(&self) -> Option<Arc<Vocabulary>> {
+        self.vocabulary.clone()
     }
 
     pub(super) fn rules(&self) -> &Rules {
@@ -197,16 +225,24 @@ impl Policy {
     }
 }
 
+// === impl PolicyError ===
+
+impl PolicyError {
+    fn at(source: &str, at: Location, says: impl std::fmt::Display) -> Self {
+        Self(format!("{source}:{}:{}: {says}", at.line(), at.column()))
+    }
+}
+
 // === impl Rules ===
 
 impl Rules {
     fn parse(yaml: &str, source: &str) -> Result<Rules, PolicyError> {
         serde_saphyr::from_str(yaml).map_err(|error| {
-            let place = match error.location() {
-                Some(at) => format!("{source}:{}:{}", at.line(), at.column()),
-                None => source.to_owned(),
-            };
-            PolicyError(format!("{place}: {}", one_line(&error.without_snippet().to_string())))
+            let says = one_line(&error.without_snippet().to_string());
+            match error.location() {
+                Some(at) => PolicyError::at(source, at, says),
+                None => PolicyError(format!("{source}: {says}")),
+            }
         })
     }
 
@@ -235,6 +271,8 @@ impl Rules {
             binary_tensors,
             max_decoded_bytes,
             detectors,
+            free_text_mode,
+            vocabulary,
         } = self;
         Rules {
             version,
@@ -261,6 +299,9 @@ impl Rules {
             },
             max_decoded_bytes: max_decoded_bytes.or(base.max_decoded_bytes),
             detectors: DetectorRules { off: union(detectors.off, base.detectors.off) },
+            // The built-in policy is the only base, and it has no vocabulary.
+            free_text_mode,
+            vocabulary,
         }
         .resolved()
     }

@@ -14,10 +14,15 @@ use super::letters;
 
 mod numbers;
 
+/// So often a word is drawn again that means something by accident. A single letter is the worst case: most of the
+/// others may be words or parts of emoticons.
+const DRAWS: usize = 64;
+
 /// Draws replacements under one key.
 pub(super) struct Pseudonyms {
     classes: [Zeroizing<[u8; 32]>; Class::ALL.len()],
     leaf: Zeroizing<[u8; 32]>,
+    word: Zeroizing<[u8; 32]>,
     token: Zeroizing<[u8; 32]>,
 }
 
@@ -35,6 +40,7 @@ impl Pseudonyms {
         Self {
             classes: Class::ALL.map(|class| key.derive(class.name())),
             leaf: key.derive("leaf"),
+            word: key.derive("word"),
             token: key.derive("token-field"),
         }
     }
@@ -83,6 +89,22 @@ impl Pseudonyms {
         }
     }
 
+    /// Appends the replacement of a word to `out`: the same for one word in any case. No run of letters and digits in it
+    /// stays; and the replacement `means` nothing, as long as there is such a one of its shape.
+    pub(super) fn word(&self, word: &str, means: impl Fn(&str) -> bool, out: &mut String) {
+        let start = out.len();
+        let mut stream = Stream::new(&self.word, word.to_lowercase().as_bytes());
+        for _ in 0..DRAWS {
+            out.truncate(start);
+            for run in runs(word) {
+                another(run, &mut stream, out);
+            }
+            if !means(&out[start..]) {
+                return;
+            }
+        }
+    }
+
     /// A token of fixed shape (that of a UUID, version 8) that stands for a header value whose equality matters.
     pub(super) fn token(&self, value: &[u8]) -> String {
         let hash = blake3::keyed_hash(&self.token, value);
@@ -99,15 +121,40 @@ impl Pseudonyms {
 /// it can be replaced.
 fn shaped(text: &str, stream: &mut Stream, replace: fn(char, u32) -> char) -> String {
     let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        // Only what can change draws from the stream, so that separators do not shift the letters behind them.
-        let fixed = replace(c, 0) == c && replace(c, 1) == c;
-        out.push(if fixed { c } else { replace(c, stream.next()) });
-    }
+    text.chars().for_each(|c| out.push(redraw(c, stream, replace)));
     if out == text {
         out = differ(text, stream, replace);
     }
     out
+}
+
+/// Another character for `c`. Only what can change draws from the stream, so that separators do not shift the letters
+/// behind them.
+fn redraw(c: char, stream: &mut Stream, replace: fn(char, u32) -> char) -> char {
+    let fixed = replace(c, 0) == c && replace(c, 1) == c;
+    if fixed { c } else { replace(c, stream.next()) }
+}
+
+/// Runs of letters and digits, and what stands between them.
+fn runs(word: &str) -> impl Iterator<Item = &str> {
+    let mut rest = word;
+    std::iter::from_fn(move || {
+        let first = rest.chars().next()?.is_alphanumeric();
+        let len = rest.find(|c: char| c.is_alphanumeric() != first).unwrap_or(rest.len());
+        let (run, behind) = rest.split_at(len);
+        rest = behind;
+        Some(run)
+    })
+}
+
+/// Appends other letters for those of `run`.
+fn another(run: &str, stream: &mut Stream, out: &mut String) {
+    let start = out.len();
+    run.chars().for_each(|c| out.push(redraw(c, stream, letters::replace)));
+    if out[start..] == *run {
+        out.truncate(start);
+        out.push_str(&differ(run, stream, letters::replace));
+    }
 }
 
 /// `text` with its first replaceable character turned into another one.

@@ -47,6 +47,15 @@ fn errors_name_file_line_and_column_on_one_line() {
         ("version: 7\n", "p.yaml:1:10: ", "version 7 is unknown"),
         ("version: 1\ndetectors: {off: [emails]}\n", "p.yaml:2:19: ", "emails"),
         ("version: 1\ncontent_types:\n  - {type: json, as: json}\n", "p.yaml:3:12: ", "not a media type"),
+        ("version: 1\nfree_text_mode: strict\n", "p.yaml:2:17: ", "strict"),
+        ("version: 1\nvocabulary: {digits: 1}\n", "p.yaml:2:13: ", "no effect without"),
+        ("version: 1\nfree_text_mode: vocabulary\nvocabulary:\n  languages: [xx]\n", "p.yaml:4:15: ", "xx"),
+        ("version: 1\nfree_text_mode: vocabulary\nvocabulary:\n  digits: 3\n", "p.yaml:4:11: ", "at most 2"),
+        (
+            "version: 1\nfree_text_mode: vocabulary\nvocabulary:\n  files: [no-such.txt]\n",
+            "p.yaml:4:11: ",
+            "no-such.txt",
+        ),
         ("version: 1\njson: [\n", "p.yaml:", ""),
         ("json: {}\n", "p.yaml:1:1: ", "version"),
     ];
@@ -58,6 +67,20 @@ fn errors_name_file_line_and_column_on_one_line() {
         );
         assert!(!error.contains('\n'), "{error:?}");
     }
+}
+
+#[test]
+fn a_bad_list_of_words_is_named_with_its_line() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("words.txt"), "one\ntwo three\n").unwrap();
+    let path = dir.path().join("policy.yaml");
+    std::fs::write(&path, "version: 1\nfree_text_mode: vocabulary\nvocabulary: {files: [words.txt]}\n")
+        .unwrap();
+    let error = Policy::from_file(&path).unwrap_err().to_string();
+    assert!(
+        error.contains("policy.yaml:3:22: vocabulary file ") && error.contains("words.txt:2: more than"),
+        "{error}"
+    );
 }
 
 #[test]
