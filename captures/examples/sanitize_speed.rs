@@ -1,6 +1,6 @@
 //! How fast one core sanitizes: bodies a second and bytes a second, over a file of texts, one a line.
 //!
-//! `cargo run --release -p understudy-captures --example sanitize_speed -- TEXTS`
+//! `cargo run --release -p understudy-captures --example sanitize_speed -- TEXTS [POLICY]`
 
 use std::io::Write;
 use std::time::Instant;
@@ -15,11 +15,16 @@ use understudy_captures::{
 const PASSES: usize = 20;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let path = std::env::args().nth(1).ok_or("usage: sanitize_speed TEXTS")?;
+    let mut args = std::env::args().skip(1);
+    let path = args.next().ok_or("usage: sanitize_speed TEXTS [POLICY]")?;
+    let policy = match args.next() {
+        Some(policy) => Policy::from_file(policy.as_ref())?,
+        None => Policy::builtin(),
+    };
     let texts = std::fs::read_to_string(path)?;
     let exchanges: Vec<Exchange> = texts.lines().map(exchange).collect();
     let bytes: usize = exchanges.iter().map(|e| e.request.body.bytes.len() + answer(e).len()).sum();
-    let mut sanitizer = Sanitizer::new(Policy::builtin(), Key::random());
+    let mut sanitizer = Sanitizer::new(policy, Key::random());
     let mut changed = 0;
     let mut spent = std::time::Duration::ZERO;
     for _ in 0..PASSES {

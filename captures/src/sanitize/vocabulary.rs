@@ -8,6 +8,7 @@
 //! code of a telephone number) is held to the same rule.
 
 use std::ops::Range;
+use std::sync::LazyLock;
 
 use super::detect::Finding;
 use super::pseudonym::Pseudonyms;
@@ -68,9 +69,6 @@ impl Vocabulary {
     /// Adds the built-in English words.
     pub(super) fn add_english(&mut self) {
         self.english = true;
-        for word in english().sorted() {
-            self.add_fragments(&String::from_utf8_lossy(word));
-        }
     }
 
     /// Adds the words of a list: UTF-8, one a line; blank lines and those that begin with `#` are skipped.
@@ -90,7 +88,7 @@ impl Vocabulary {
             self.words
                 .insert(word.as_deref().unwrap_or(line))
                 .map_err(|NotAWord| BadWords::TooLong(number))?;
-            self.add_fragments(line);
+            add_fragments(line, &mut self.fragments);
             any = true;
         }
         if any { Ok(()) } else { Err(BadWords::Empty) }
@@ -112,18 +110,6 @@ impl Vocabulary {
             hasher.update(word);
         }
         hasher.finalize()
-    }
-
-    /// Remembers the letters and digits of an entry that is no word.
-    fn add_fragments(&mut self, entry: &str) {
-        let mut tokens = Tokens::of(entry).peekable();
-        if tokens.peek().is_some_and(|token| token.range == (0..entry.len())) {
-            return;
-        }
-        for token in tokens {
-            // Shorter than the entry, and so never too long.
-            self.fragments.insert(&entry[token.range]).ok();
-        }
     }
 
     /// Whether it lists exactly this.
@@ -167,12 +153,36 @@ impl Vocabulary {
 
     /// Whether a replacement could be read as something that the vocabulary lists.
     fn may_mean_something(&self, replacement: &str) -> bool {
-        self.fragments.contains(replacement) || {
+        let in_emoticon = |fragments: &WordSet| fragments.contains(replacement);
+        in_emoticon(&self.fragments) || self.english && in_emoticon(english_fragments()) || {
             let number = replacement.bytes().all(|byte| byte.is_ascii_digit());
             // Any number is as good as another one, and all short ones may be known.
             !number && self.knows(replacement, true)
         }
     }
+}
+
+/// Remembers the letters and digits of an entry that is no word.
+fn add_fragments(entry: &str, fragments: &mut WordSet) {
+    let mut tokens = Tokens::of(entry).peekable();
+    if tokens.peek().is_some_and(|token| token.range == (0..entry.len())) {
+        return;
+    }
+    for token in tokens {
+        // Shorter than the entry, and so never too long.
+        fragments.insert(&entry[token.range]).ok();
+    }
+}
+
+fn english_fragments() -> &'static WordSet {
+    static FRAGMENTS: LazyLock<WordSet> = LazyLock::new(|| {
+        let mut fragments = WordSet::default();
+        for entry in english().sorted() {
+            add_fragments(&String::from_utf8_lossy(entry), &mut fragments);
+        }
+        fragments
+    });
+    &FRAGMENTS
 }
 
 /// The token with typographic apostrophes as plain ones; `None` when it has none.
