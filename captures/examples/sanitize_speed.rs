@@ -56,12 +56,10 @@ fn answer(exchange: &Exchange) -> &[u8] {
 /// A prediction as a client of a sentiment service asks for it.
 fn exchange(text: &str) -> Exchange {
     let fields = |fields: &[(&'static str, &'static str)]| {
-        Headers(
-            fields
-                .iter()
-                .map(|(n, v)| (Bytes::from_static(n.as_bytes()), Bytes::from_static(v.as_bytes())))
-                .collect(),
-        )
+        fields
+            .iter()
+            .map(|(n, v)| (Bytes::from_static(n.as_bytes()), Bytes::from_static(v.as_bytes())))
+            .collect::<Headers>()
     };
     let body = |text: String| Body { original_len: text.len() as u64, bytes: text.into(), ..Body::default() };
     Exchange {

@@ -1,10 +1,16 @@
 //! One request and its response as production saw them.
 
+mod headers;
+
 use std::fmt;
 use std::num::NonZeroU64;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use bytes::Bytes;
+
+pub(crate) use headers::FieldList;
+pub use headers::{Fields, Headers};
 
 /// Nanoseconds since the Unix epoch: a wall-clock instant derived from one anchor and a monotonic clock, so that
 /// differences within a segment are exact even when the wall clock steps.
@@ -94,10 +100,6 @@ pub enum HttpVersion {
     Http2,
 }
 
-/// Header fields in wire order. Names keep their case and compare without it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Headers(pub Vec<(Bytes, Bytes)>);
-
 /// A message body and what is known of the one that went by.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Body {
@@ -152,7 +154,7 @@ pub struct Chunk {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Redaction {
     /// What was found: `email`, `card`, `header`, `string`, ...
-    pub class: String,
+    pub class: Arc<str>,
     /// Where it was found.
     pub place: Place,
     /// How many times.
@@ -220,35 +222,6 @@ impl PartialEq for Stamp {
 }
 
 impl Eq for Stamp {}
-
-// === impl Headers ===
-
-impl Headers {
-    /// First value of `name`, compared without case.
-    pub fn get(&self, name: &str) -> Option<&[u8]> {
-        self.0.iter().find(|(n, _)| n.eq_ignore_ascii_case(name.as_bytes())).map(|(_, v)| &v[..])
-    }
-
-    /// First value of `name` as text, when it is valid UTF-8.
-    pub fn get_str(&self, name: &str) -> Option<&str> {
-        self.get(name).and_then(|v| std::str::from_utf8(v).ok())
-    }
-
-    /// Fields in wire order.
-    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.0.iter().map(|(n, v)| (&n[..], &v[..]))
-    }
-
-    /// Number of fields.
-    pub fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-}
 
 // === impl codes ===
 

@@ -6,16 +6,19 @@
 //!
 //! - `frame`: the bytes around everything: magics, lengths, checksums.
 //! - `block`: records of one block, encoded and compressed, and back.
+//! - `tables`: what the records of a block have in common: header fields, redactions.
 //! - `wire`: one record, to and from an [`Exchange`](crate::Exchange).
 //! - `seal`: frames encrypted with a key, when one is given.
 //! - [`Writer`]: begins, rotates and closes segments in a directory.
 //! - `reader`: one segment opened for reading; `scan` rebuilds what a missing footer would have said.
 
-mod block;
+pub(crate) mod block;
 mod frame;
+pub(crate) mod msgpack;
 pub(crate) mod reader;
 mod scan;
 mod seal;
+mod tables;
 mod wire;
 mod writer;
 

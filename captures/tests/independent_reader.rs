@@ -14,7 +14,7 @@ use understudy_captures::{
 fn exchange(n: u64) -> Exchange {
     let text = format!("{{\"text\":\"number {n} was a fine film\"}}").into_bytes();
     let body = Body { original_len: text.len() as u64, bytes: text.into(), ..Body::default() };
-    let headers = Headers(vec![("Content-Type".into(), "application/json".into())]);
+    let headers = Headers::from(vec![("Content-Type".into(), "application/json".into())]);
     Exchange {
         id: ExchangeId((u128::from(u64::MAX) << 64) + u128::from(n)),
         connection: n << 40,
@@ -111,7 +111,7 @@ fn record(exchange: &Exchange) -> Value {
     }
     if !exchange.redactions.is_empty() {
         let redaction =
-            |r: &understudy_captures::exchange::Redaction| json!([r.class, r.place.code(), r.count]);
+            |r: &understudy_captures::exchange::Redaction| json!([*r.class, r.place.code(), r.count]);
         map["r"] = exchange.redactions.iter().map(redaction).collect();
     }
     if let Some(id) = exchange.trace_id {
@@ -160,7 +160,7 @@ fn a_reader_written_from_the_documentation_reads_what_was_written() {
         bytes.windows(9).filter(|w| w.starts_with(b"\x8bUBLK\r\n\x1a")).map(|w| w[8]).collect();
     assert_eq!(codecs, [0, 1], "both codecs are read");
 
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/read_ucap.py");
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/read_ucap.py");
     let output = Command::new("python3").arg(script).arg(&segment).output().expect("python3 runs");
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");

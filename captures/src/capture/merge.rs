@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use super::{CaptureError, Damage};
 use crate::exchange::{Exchange, ExchangeId, UnixNanos};
+use crate::segment::block::OpenBlock;
 use crate::segment::reader::Segment;
 
 /// Where a block is: segment and position in its index.
@@ -23,8 +24,8 @@ pub struct Exchanges {
     unopened: Vec<(UnixNanos, Place)>,
     /// Next exchange of each open block, the earliest on top.
     next: BinaryHeap<Reverse<(UnixNanos, ExchangeId, usize)>>,
-    /// Open blocks, latest exchange first; a slot is used again when its block is exhausted.
-    open: Vec<Vec<Exchange>>,
+    /// Open blocks, in order of arrival; a slot is used again when its block is exhausted.
+    open: Vec<(Place, OpenBlock)>,
     free: Vec<usize>,
     damage: Vec<Damage>,
     failed: bool,
@@ -71,32 +72,40 @@ impl Exchanges {
             }
             self.unopened.pop();
             let segment = &self.segments[s];
-            let (mut exchanges, damage) = segment.read_block(&segment.blocks[b])?;
+            let (mut block, damage) = segment.open_block(&segment.blocks[b])?;
             self.damage.extend(damage);
-            exchanges.sort_unstable_by_key(|exchange| Reverse(key(exchange)));
-            self.admit(exchanges);
+            block.sort();
+            self.admit((s, b), block);
         }
         Ok(())
     }
 
-    fn admit(&mut self, exchanges: Vec<Exchange>) {
-        let Some((arrival, id)) = exchanges.last().map(key) else { return };
+    fn admit(&mut self, place: Place, block: OpenBlock) {
         let slot = match self.free.pop() {
             Some(slot) => {
-                self.open[slot] = exchanges;
+                self.open[slot] = (place, block);
                 slot
             }
             None => {
-                self.open.push(exchanges);
+                self.open.push((place, block));
                 self.open.len() - 1
             }
         };
-        self.next.push(Reverse((arrival, id, slot)));
+        self.queue(slot);
     }
-}
 
-fn key(exchange: &Exchange) -> (UnixNanos, ExchangeId) {
-    (exchange.arrival, exchange.id)
+    /// Queues the next exchange of an open block, or lets an exhausted one go.
+    fn queue(&mut self, slot: usize) {
+        let ((s, b), block) = &mut self.open[slot];
+        if let Some((arrival, id)) = block.next_key() {
+            self.next.push(Reverse((arrival, id, slot)));
+            return;
+        }
+        let segment = &self.segments[*s];
+        self.damage.extend(segment.damage_of(&segment.blocks[*b], block));
+        *block = OpenBlock::default();
+        self.free.push(slot);
+    }
 }
 
 impl Iterator for Exchanges {
@@ -106,19 +115,18 @@ impl Iterator for Exchanges {
         if self.failed {
             return None;
         }
-        if let Err(error) = self.fill() {
-            self.failed = true;
-            return Some(Err(error));
-        }
-        let Reverse((_, _, slot)) = self.next.pop()?;
-        let exchange = self.open[slot].pop()?;
-        match self.open[slot].last().map(key) {
-            Some((arrival, id)) => self.next.push(Reverse((arrival, id, slot))),
-            None => {
-                self.open[slot] = Vec::new();
-                self.free.push(slot);
+        loop {
+            if let Err(error) = self.fill() {
+                self.failed = true;
+                return Some(Err(error));
+            }
+            let Reverse((_, _, slot)) = self.next.pop()?;
+            let exchange = self.open[slot].1.pop();
+            self.queue(slot);
+            // A record that cannot be read is counted by its block.
+            if let Some(exchange) = exchange {
+                return Some(Ok(exchange));
             }
         }
-        Some(Ok(exchange))
     }
 }

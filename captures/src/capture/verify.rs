@@ -36,16 +36,21 @@ impl Verification {
     /// Blocks: checksums, counts and instants against the index.
     fn check_blocks(&mut self, segment: &Segment) -> Result<(), CaptureError> {
         for entry in &segment.blocks {
-            let (exchanges, damage) = segment.read_block(entry)?;
-            let outside =
-                exchanges.iter().filter(|e| e.arrival < entry.first || e.arrival > entry.last).count();
+            let (mut block, damage) = segment.open_block(entry)?;
+            block.reverse();
+            let (mut read, mut outside) = (0, 0);
+            while !block.is_exhausted() {
+                let Some(exchange) = block.pop() else { continue };
+                read += 1;
+                outside += u64::from(exchange.arrival < entry.first || exchange.arrival > entry.last);
+            }
             if outside > 0 {
                 let what =
                     format!("{outside} exchanges of this block arrived outside the span its header names");
                 self.find(segment, entry.offset, 0, what);
             }
-            self.read += exchanges.len() as u64;
-            self.findings.extend(damage);
+            self.read += read;
+            self.findings.extend(damage.or_else(|| segment.damage_of(entry, &block)));
         }
         Ok(())
     }

@@ -75,15 +75,14 @@ impl Fields {
 
     /// What may be written of `headers`; fields that may not stay are left out.
     pub(super) fn sanitize(&self, headers: Headers, body: BodyLen, masker: &mut Masker) -> Headers {
-        let Headers(fields) = headers;
-        let kept = fields.into_iter().filter_map(|(name, value)| {
+        let kept = headers.into_fields().into_iter().filter_map(|(name, value)| {
             let value = self.value(&name, value, body, masker);
             if value.is_none() {
                 masker.count("header", self.place);
             }
             value.map(|value| (name, value))
         });
-        Headers(kept.collect())
+        kept.collect()
     }
 
     fn value(&self, name: &Bytes, value: Bytes, body: BodyLen, masker: &mut Masker) -> Option<Bytes> {

@@ -119,9 +119,9 @@ impl Masker {
     pub(super) fn redactions(&mut self, earlier: Vec<Redaction>) -> Vec<Redaction> {
         let mut redactions = earlier;
         for (class, place, count) in self.tally.drain(..) {
-            match redactions.iter_mut().find(|r| r.class == class && r.place == place) {
+            match redactions.iter_mut().find(|r| *r.class == *class && r.place == place) {
                 Some(known) => known.count = known.count.saturating_add(count),
-                None => redactions.push(Redaction { class: class.to_owned(), place, count }),
+                None => redactions.push(Redaction { class: class.into(), place, count }),
             }
         }
         redactions.sort_unstable_by(|a, b| (a.place, &a.class).cmp(&(b.place, &b.class)));

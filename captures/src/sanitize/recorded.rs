@@ -12,7 +12,7 @@ const DIGEST: &str = "82976687f800a7451b32a805859abb9c18f90a0cb5dbcef8f631fd0a06
 
 fn fields(list: &[(&str, &str)]) -> Headers {
     let owned = |s: &str| Bytes::copy_from_slice(s.as_bytes());
-    Headers(list.iter().map(|(n, v)| (owned(n), owned(v))).collect())
+    list.iter().map(|(n, v)| (owned(n), owned(v))).collect()
 }
 
 fn body(text: String) -> Body {

@@ -9,7 +9,7 @@ use crate::{Capture, Conservation};
 
 fn headers(fields: &[(&str, &str)]) -> Headers {
     let owned = |s: &str| Bytes::copy_from_slice(s.as_bytes());
-    Headers(fields.iter().map(|(n, v)| (owned(n), owned(v))).collect())
+    fields.iter().map(|(n, v)| (owned(n), owned(v))).collect()
 }
 
 fn body(text: &str) -> Body {
@@ -104,9 +104,9 @@ fn an_exchange_without_anything_personal_passes_as_it_is() {
 fn what_was_done_is_counted_by_class_and_place() {
     let mut observed = exchange();
     observed.request.body = body(r#"{"text":"mail ada@example.com or bob@example.com","id":"t-17"}"#);
-    observed.request.headers.0.push(("X-API-Key".into(), "k".into()));
+    observed.request.headers.push("X-API-Key", "k");
     let sanitized = sanitizer().sanitize(observed).unwrap();
-    let counted: Vec<_> = sanitized.redactions.iter().map(|r| (r.class.as_str(), r.place, r.count)).collect();
+    let counted: Vec<_> = sanitized.redactions.iter().map(|r| (&*r.class, r.place, r.count)).collect();
     let expected = [
         ("query", Place::Target, 1),
         ("header", Place::RequestHeader, 1),
@@ -144,14 +144,13 @@ fn canaries_in_every_place_never_come_out() {
     let request = &mut observed.request;
     request.target =
         format!("/users/{WORD}/{MAIL}/{CARD};s={WORD}?q={WORD}&{MAIL}=1&r={percent}#{WORD}").into();
-    request.headers.0.extend(headers(&fields).0);
+    request.headers.to_mut().extend(headers(&fields).into_fields());
     request.body = body(&document);
     request.trailers = headers(&fields);
     let response = observed.response.as_mut().unwrap();
-    response
-        .headers
-        .0
-        .extend(headers(&[("Set-Cookie", WORD), ("Location", WORD), ("ETag", WORD), ("Vary", MAIL)]).0);
+    response.headers.to_mut().extend(
+        headers(&[("Set-Cookie", WORD), ("Location", WORD), ("ETag", WORD), ("Vary", MAIL)]).into_fields(),
+    );
     response.trailers = headers(&fields);
     response.body = body(&document);
 
@@ -313,7 +312,7 @@ fn what_was_read_from_a_segment_is_sanitized_again_under_another_policy_or_key_o
     assert!(again.request.body.bytes.is_empty());
     let again = Sanitizer::new(Policy::builtin(), Key::random()).sanitize(read).unwrap();
     assert_ne!(again.request.body.bytes, once.request.body.bytes);
-    let emails = again.redactions.iter().find(|r| r.class == "email").unwrap();
+    let emails = again.redactions.iter().find(|r| &*r.class == "email").unwrap();
     assert_eq!((emails.place, emails.count), (Place::RequestBody, 2), "once before, once now");
 }
 

@@ -5,8 +5,9 @@ use std::io;
 use bytes::Bytes;
 
 use super::frame::{BLOCK_HEADER_LEN, BlockHeader, Codec, MAX_BLOCK_BYTES, u32_at};
-use super::wire::{self, RecordFault};
-use crate::exchange::{Exchange, UnixNanos};
+use super::tables::{TableBuilder, Tables};
+use super::wire::{self, RecordFault, RecordKey};
+use crate::exchange::{Exchange, ExchangeId, Stamp, UnixNanos};
 
 /// Fastest level: recording shares its cores with the service, and records of one block repeat so much that higher
 /// levels gain little.
@@ -20,24 +21,33 @@ pub(super) const MAX_OPEN_BYTES: usize = MAX_BLOCK_BYTES - MAX_RECORD_BYTES - LE
 
 /// Gathers records until the block is closed.
 pub(super) struct BlockBuilder {
-    raw: Vec<u8>,
+    records: Vec<u8>,
+    tables: TableBuilder,
     count: u32,
     first: UnixNanos,
     last: UnixNanos,
+    /// Arrival of the first record, which those of the others are told from.
+    base: u64,
+    /// Id of the last record.
+    previous: Option<ExchangeId>,
     compressor: Option<zstd::bulk::Compressor<'static>>,
-    /// The block as it goes into the file; kept, so that its room is used again.
+    /// Tables and records; kept, as is the frame, so that its room is used again.
+    raw: Vec<u8>,
+    /// The block as it goes into the file.
     frame: Vec<u8>,
 }
 
 /// Why the payload of a block cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum BlockFault {
+pub(crate) enum BlockFault {
     #[error("its checksum does not match: its bytes were changed after they were written")]
     Checksum,
     #[error("it is stored with codec {0}, unknown to this program: upgrade understudy")]
     Codec(u8),
     #[error("it does not decompress to the {0} bytes its header promises")]
     Inflate(u32),
+    #[error("what its records have in common cannot be read")]
+    Tables,
     #[error("its record {0} runs past the end of the block")]
     Framing(u32),
     #[error("it holds {found} records instead of {promised}")]
@@ -46,11 +56,29 @@ pub(super) enum BlockFault {
     Record { index: u32, fault: RecordFault },
 }
 
-/// What came out of a block: the exchanges in the order they were written, and the first thing wrong with it.
+/// A block that is decompressed, with its records in the order they were written; each is decoded when it is asked
+/// for, so that an open block takes little more than its bytes.
 #[derive(Debug, Default)]
-pub(super) struct Decoded {
-    pub(super) exchanges: Vec<Exchange>,
-    pub(super) fault: Option<BlockFault>,
+pub(crate) struct OpenBlock {
+    raw: Bytes,
+    tables: Tables,
+    records: Vec<Record>,
+    /// Policy and key of the segment.
+    stamp: Stamp,
+    /// The first thing wrong with the block.
+    fault: Option<BlockFault>,
+    /// Records that its header promises and nobody gets.
+    lost: u64,
+}
+
+/// Where a record is.
+#[derive(Clone, Copy, Debug)]
+struct Record {
+    key: RecordKey,
+    begin: u32,
+    len: u32,
+    /// Position in the block.
+    index: u32,
 }
 
 // === impl BlockBuilder ===
@@ -58,12 +86,16 @@ pub(super) struct Decoded {
 impl BlockBuilder {
     pub(super) fn new() -> Self {
         Self {
-            raw: Vec::new(),
+            records: Vec::new(),
+            tables: TableBuilder::default(),
             count: 0,
             first: UnixNanos(u64::MAX),
             last: UnixNanos(0),
+            base: 0,
+            previous: None,
             // Without a context (no memory) blocks are stored raw.
             compressor: zstd::bulk::Compressor::new(ZSTD_LEVEL).ok(),
+            raw: Vec::new(),
             frame: Vec::new(),
         }
     }
@@ -74,28 +106,39 @@ impl BlockBuilder {
 
     /// Uncompressed bytes so far.
     pub(super) fn raw_len(&self) -> usize {
-        self.raw.len()
+        self.records.len() + self.tables.len()
     }
 
     /// Adds a record; on error the block is as before.
     pub(super) fn push(&mut self, exchange: &Exchange) -> io::Result<()> {
-        let begin = self.raw.len();
-        self.raw.extend_from_slice(&[0; LENGTH_PREFIX]);
-        let encoded = wire::encode(exchange, &mut self.raw).map_err(io::Error::other);
-        let len = self.raw.len() - begin - LENGTH_PREFIX;
-        if let Err(error) = encoded.and_then(|()| within_limit(len)) {
-            self.raw.truncate(begin);
+        within_limit(wire::size_bound(exchange))?;
+        if self.count == 0 {
+            self.base = exchange.arrival.0;
+        }
+        let begin = self.records.len();
+        self.records.extend_from_slice(&[0; LENGTH_PREFIX]);
+        let encoded = wire::encode(exchange, self.base, self.previous, &mut self.tables, &mut self.records);
+        if let Err(error) = encoded {
+            self.records.truncate(begin);
             return Err(error);
         }
-        self.raw[begin..begin + LENGTH_PREFIX].copy_from_slice(&(len as u32).to_le_bytes());
+        let len = (self.records.len() - begin - LENGTH_PREFIX) as u32;
+        self.records[begin..begin + LENGTH_PREFIX].copy_from_slice(&len.to_le_bytes());
         self.count += 1;
+        self.previous = Some(exchange.id);
         self.first = self.first.min(exchange.arrival);
         self.last = self.last.max(exchange.arrival);
         Ok(())
     }
 
-    /// The block's header and payload, ready to be written at once.
-    pub(super) fn seal(&mut self) -> (&[u8], BlockHeader) {
+    /// The block's header and payload, ready to be written at once. To be cleared afterwards.
+    pub(super) fn seal(&mut self) -> io::Result<(&[u8], BlockHeader)> {
+        self.raw.clear();
+        self.raw.extend_from_slice(&[0; LENGTH_PREFIX]);
+        self.tables.seal(self.base, &mut self.raw)?;
+        let tables_len = (self.raw.len() - LENGTH_PREFIX) as u32;
+        self.raw[..LENGTH_PREFIX].copy_from_slice(&tables_len.to_le_bytes());
+        self.raw.extend_from_slice(&self.records);
         self.frame.clear();
         self.frame.resize(BLOCK_HEADER_LEN, 0);
         let codec = self.store();
@@ -111,7 +154,7 @@ impl BlockBuilder {
             payload_crc: crc32fast::hash(payload),
         };
         self.frame[..BLOCK_HEADER_LEN].copy_from_slice(&header.to_bytes());
-        (&self.frame, header)
+        Ok((&self.frame, header))
     }
 
     /// Appends the payload to the frame, compressed when that makes it smaller.
@@ -133,10 +176,12 @@ impl BlockBuilder {
 
     /// Empties the block.
     pub(super) fn clear(&mut self) {
-        self.raw.clear();
+        self.records.clear();
+        self.tables.clear();
         self.count = 0;
         self.first = UnixNanos(u64::MAX);
         self.last = UnixNanos(0);
+        self.previous = None;
     }
 }
 
@@ -148,35 +193,103 @@ fn within_limit(len: usize) -> io::Result<()> {
     Err(io::Error::new(io::ErrorKind::InvalidInput, what))
 }
 
-// === decoding ===
+// === impl OpenBlock ===
 
-/// Reads the records of a block from its payload as stored.
-pub(super) fn decode(header: &BlockHeader, stored: Vec<u8>) -> Decoded {
-    let raw = match inflate(header, stored) {
-        Ok(raw) => raw,
-        Err(fault) => return Decoded { exchanges: Vec::new(), fault: Some(fault) },
-    };
-    let mut decoded = Decoded::default();
-    let mut rest = &raw[..];
-    let mut index = 0;
-    while !rest.is_empty() {
-        let record =
-            u32_at(rest, 0).and_then(|len| rest.get(LENGTH_PREFIX..LENGTH_PREFIX.checked_add(len as usize)?));
-        let Some(record) = record else {
-            decoded.fault.get_or_insert(BlockFault::Framing(index));
-            return decoded;
-        };
-        rest = &rest[LENGTH_PREFIX + record.len()..];
-        match wire::decode(&raw, record) {
-            Ok(exchange) => decoded.exchanges.push(exchange),
-            Err(fault) => drop(decoded.fault.get_or_insert(BlockFault::Record { index, fault })),
+impl OpenBlock {
+    /// Opens a block from its payload as stored.
+    pub(super) fn open(header: &BlockHeader, stored: Vec<u8>, stamp: Stamp) -> Self {
+        let mut block = Self { stamp, ..Self::default() };
+        match inflate(header, stored) {
+            Ok(raw) => block.index(raw, header.count),
+            Err(fault) => block.fault = Some(fault),
         }
-        index += 1;
+        block.lost = u64::from(header.count).saturating_sub(block.records.len() as u64);
+        block
     }
-    if index != header.count {
-        decoded.fault.get_or_insert(BlockFault::Count { found: index, promised: header.count });
+
+    /// Finds the records, and their keys.
+    fn index(&mut self, raw: Bytes, promised: u32) {
+        let mut at = 0;
+        let part = |at: &mut usize| {
+            let len = u32_at(&raw, *at)? as usize;
+            let begin = *at + LENGTH_PREFIX;
+            let bytes = raw.get(begin..begin.checked_add(len)?)?;
+            *at = begin + len;
+            Some((begin, bytes))
+        };
+        let Some(tables) = part(&mut at).and_then(|(_, bytes)| Tables::read(bytes, &raw)) else {
+            self.fault = Some(BlockFault::Tables);
+            return;
+        };
+        // The header's count is a claim; a record takes at least ten bytes.
+        self.records.reserve((promised as usize).min(raw.len() / 10));
+        let mut previous = None;
+        while at < raw.len() {
+            let index = self.records.len() as u32;
+            let Some((begin, bytes)) = part(&mut at) else {
+                self.fault = Some(BlockFault::Framing(index));
+                break;
+            };
+            // The ids after this one are told from it, so nothing after it is certain.
+            let Some(key) = wire::key(bytes, tables.base, previous) else {
+                self.fault = Some(BlockFault::Record { index, fault: RecordFault::Malformed });
+                break;
+            };
+            previous = Some(key.id);
+            self.records.push(Record { key, begin: begin as u32, len: bytes.len() as u32, index });
+        }
+        let found = self.records.len() as u32;
+        if found != promised {
+            self.fault.get_or_insert(BlockFault::Count { found, promised });
+        }
+        self.tables = tables;
+        self.raw = raw;
     }
-    decoded
+
+    /// Puts the records in order of arrival, then of id, the first to come last.
+    pub(crate) fn sort(&mut self) {
+        self.records.sort_unstable_by(|a, b| b.key.cmp(&a.key));
+    }
+
+    /// Puts the records in the order they were written, the first to come last.
+    pub(crate) fn reverse(&mut self) {
+        self.records.reverse();
+    }
+
+    /// Instant and id of the exchange that comes next.
+    pub(crate) fn next_key(&self) -> Option<(UnixNanos, ExchangeId)> {
+        self.records.last().map(|record| (record.key.arrival, record.key.id))
+    }
+
+    /// Decodes the exchange that comes next; `None` when it cannot be read, or when there is none.
+    pub(crate) fn pop(&mut self) -> Option<Exchange> {
+        let Record { key, begin, len, index } = self.records.pop()?;
+        let record = &self.raw[begin as usize..][..len as usize];
+        match wire::decode(record, key, &self.tables, &self.raw) {
+            Ok(exchange) => Some(Exchange { stamp: self.stamp, ..exchange }),
+            Err(fault) => {
+                self.lost += 1;
+                self.fault.get_or_insert(BlockFault::Record { index, fault });
+                None
+            }
+        }
+    }
+
+    /// Whether no record is left.
+    pub(crate) fn is_exhausted(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// Tables and records, decompressed.
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.raw
+    }
+
+    /// What was wrong with the block, and how many of its records are lost by it; known when it is exhausted.
+    pub(super) fn fault(&self) -> Option<(&BlockFault, u64)> {
+        self.fault.as_ref().map(|fault| (fault, self.lost))
+    }
 }
 
 fn inflate(header: &BlockHeader, stored: Vec<u8>) -> Result<Bytes, BlockFault> {

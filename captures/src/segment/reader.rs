@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::block::{self, Decoded};
+use super::block::OpenBlock;
 use super::frame::{
     self, BLOCK_HEADER_LEN, BlockHeader, CRC_LEN, END_MAGIC, HEAD_LEN, SEGMENT_MAGIC, TRAILER_LEN, VERSION,
     u16_at, u32_at, u64_at,
@@ -14,7 +14,7 @@ use super::seal::{CaptureKeys, Opener, sealed_len};
 use super::{BlockEntry, Footer, Header, Origin, SCHEMA};
 use crate::capture::{CaptureError, Damage, Locked};
 use crate::conservation::Conservation;
-use crate::exchange::{Exchange, Stamp, UnixNanos};
+use crate::exchange::{Stamp, UnixNanos};
 use crate::source::{ReadAt, Source};
 
 /// A header map longer than this is damage, not a header.
@@ -123,15 +123,13 @@ impl Segment {
         self.blocks.iter().map(|block| u64::from(block.count)).sum()
     }
 
-    /// Reads one block. The exchanges come in the order they were written, with the damage found, if any.
-    pub(crate) fn read_block(
-        &self,
-        entry: &BlockEntry,
-    ) -> Result<(Vec<Exchange>, Option<Damage>), CaptureError> {
+    /// Reads one block, with what is wrong with all of it; what is wrong with single records is known when it is
+    /// exhausted, by [`Segment::damage_of`].
+    pub(crate) fn open_block(&self, entry: &BlockEntry) -> Result<(OpenBlock, Option<Damage>), CaptureError> {
         let failed = |source| CaptureError::Io { path: self.path.clone(), source };
+        let lost = |fault| Ok((OpenBlock::default(), Some(self.block_damage(entry, fault))));
         // Opened each time: see `Source`.
         let file = self.source.open().map_err(failed)?;
-        let lost = |fault: &str| Ok((Vec::new(), Some(self.block_damage(entry, fault))));
         let len = BLOCK_HEADER_LEN as u64 + u64::from(entry.stored_len);
         let len = if self.opener.is_some() { sealed_len(len) } else { len };
         if entry.offset.saturating_add(len) > file.len() {
@@ -150,13 +148,13 @@ impl Segment {
             _ => return lost("its header is damaged"),
         };
         let stored = bytes.split_off(BLOCK_HEADER_LEN);
-        let Decoded { mut exchanges, fault } = block::decode(&header, stored);
-        exchanges.iter_mut().for_each(|exchange| exchange.stamp = self.stamp);
-        let damage = fault.map(|fault| {
-            let lost = u64::from(entry.count).saturating_sub(exchanges.len() as u64);
-            Damage { lost, ..self.block_damage(entry, &fault.to_string()) }
-        });
-        Ok((exchanges, damage))
+        Ok((OpenBlock::open(&header, stored, self.stamp), None))
+    }
+
+    /// What was wrong with the records of an exhausted block.
+    pub(crate) fn damage_of(&self, entry: &BlockEntry, block: &OpenBlock) -> Option<Damage> {
+        let (fault, lost) = block.fault()?;
+        Some(Damage { lost, ..self.block_damage(entry, &fault.to_string()) })
     }
 
     /// All that can be said of an encrypted segment without its key.

@@ -2,319 +2,416 @@
 //!
 //! A record borrows: encoding reads straight from the [`Exchange`], decoding slices the decompressed block, so that
 //! neither copies a body. A field that is empty, zero or as expected is left out, and a reader ignores keys it does
-//! not know. Codes are small integers rather than serde's enums, so that one a newer producer invented does not make
-//! the record unreadable.
+//! not know. Codes are small integers, so that one a newer producer invented does not make the record unreadable.
 
-use std::fmt;
+use std::io;
 
 use bytes::Bytes;
-use serde::de::{SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use rmp::encode::{write_array_len, write_bin, write_bool, write_map_len, write_sint, write_str, write_uint};
 
-use super::frame::from_map;
+use super::msgpack::Cursor;
+use super::tables::{TableBuilder, Tables};
 use crate::exchange::{
-    Body, Chunk, Ending, Exchange, ExchangeId, Headers, HttpVersion, Place, Redaction, Request, Response,
-    Stamp, Timing, UnixNanos,
+    Body, Chunk, Ending, Exchange, ExchangeId, Headers, HttpVersion, Request, Response, Stamp, Timing,
+    UnixNanos,
 };
 
 /// Why a record whose bytes are intact is no exchange; never quotes it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum RecordFault {
+pub(crate) enum RecordFault {
     #[error("is not a record map")]
     Malformed,
-    #[error("has an id of {0} bytes instead of 16")]
-    Id(usize),
     #[error("has an HTTP version of code {0}, unknown to this program")]
     Version(u8),
 }
 
-#[derive(Serialize, Deserialize)]
-struct Record<'a> {
-    #[serde(rename = "i", with = "serde_bytes", borrow)]
-    id: &'a [u8],
-    #[serde(rename = "c")]
-    connection: u64,
-    #[serde(rename = "n", default, skip_serializing_if = "is_zero")]
-    index: u32,
-    #[serde(rename = "a")]
-    arrival: u64,
-    #[serde(rename = "q", borrow)]
-    request: WireRequest<'a>,
-    #[serde(rename = "p", default, skip_serializing_if = "Option::is_none", borrow)]
-    response: Option<WireResponse<'a>>,
-    #[serde(rename = "e", default, skip_serializing_if = "is_zero")]
-    ending: u8,
-    #[serde(rename = "tq", default, skip_serializing_if = "Option::is_none")]
-    request_end: Option<u64>,
-    #[serde(rename = "tp", default, skip_serializing_if = "Option::is_none")]
-    response_start: Option<u64>,
-    #[serde(rename = "te", default, skip_serializing_if = "is_zero")]
-    end: u64,
-    #[serde(rename = "k", default, skip_serializing_if = "Vec::is_empty")]
-    chunks: Vec<(u64, u32)>,
-    #[serde(rename = "r", default, skip_serializing_if = "Vec::is_empty", borrow)]
-    redactions: Vec<(&'a str, u8, u32)>,
-    #[serde(rename = "x", default, skip_serializing_if = "Option::is_none")]
-    trace_id: Option<serde_bytes::ByteArray<16>>,
+/// What orders a record among others: read first, and without the rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct RecordKey {
+    pub(super) arrival: UnixNanos,
+    pub(super) id: ExchangeId,
 }
 
-#[derive(Serialize, Deserialize)]
-struct WireRequest<'a> {
-    #[serde(rename = "m", with = "serde_bytes", borrow)]
-    method: &'a [u8],
-    #[serde(rename = "u", with = "serde_bytes", borrow)]
-    target: &'a [u8],
-    #[serde(rename = "v", default = "http11", skip_serializing_if = "is_http11")]
-    version: u8,
-    #[serde(rename = "h", default, skip_serializing_if = "Fields::is_empty", borrow)]
-    headers: Fields<'a>,
-    #[serde(rename = "b", default, skip_serializing_if = "WireBody::is_empty", borrow)]
-    body: WireBody<'a>,
-    #[serde(rename = "t", default, skip_serializing_if = "Fields::is_empty", borrow)]
-    trailers: Fields<'a>,
+/// Writing to memory does not fail; the type is what `rmp` gives for any writer.
+pub(super) type Encoding = Result<(), io::Error>;
+
+// === encoding ===
+
+/// At least as many bytes as the record of `exchange` takes together with its fields.
+pub(super) fn size_bound(exchange: &Exchange) -> usize {
+    let fields = |headers: &Headers| headers.iter().map(|(n, v)| n.len() + v.len() + 16).sum::<usize>();
+    let body = |body: &Body| body.bytes.len() + body.decoded_from.as_ref().map_or(0, String::len);
+    let request = &exchange.request;
+    let asked = request.method.len() + request.target.len() + body(&request.body);
+    let answered =
+        |response: &Response| body(&response.body) + fields(&response.headers) + fields(&response.trailers);
+    let redacted = exchange.redactions.iter().map(|r| r.class.len() + 16).sum::<usize>();
+    let sizes = [
+        asked,
+        fields(&request.headers),
+        fields(&request.trailers),
+        exchange.response.as_ref().map_or(0, answered),
+        exchange.chunks.len().saturating_mul(16),
+        redacted,
+        512,
+    ];
+    sizes.into_iter().fold(0, usize::saturating_add)
 }
 
-#[derive(Serialize, Deserialize)]
-struct WireResponse<'a> {
-    #[serde(rename = "s")]
-    status: u16,
-    #[serde(rename = "v", default = "http11", skip_serializing_if = "is_http11")]
-    version: u8,
-    #[serde(rename = "h", default, skip_serializing_if = "Fields::is_empty", borrow)]
-    headers: Fields<'a>,
-    #[serde(rename = "b", default, skip_serializing_if = "WireBody::is_empty", borrow)]
-    body: WireBody<'a>,
-    #[serde(rename = "t", default, skip_serializing_if = "Fields::is_empty", borrow)]
-    trailers: Fields<'a>,
-}
-
-#[derive(Default, Serialize, Deserialize)]
-struct WireBody<'a> {
-    #[serde(rename = "b", default, skip_serializing_if = "<[u8]>::is_empty", with = "serde_bytes", borrow)]
-    bytes: &'a [u8],
-    /// Left out when it is the length of `bytes`.
-    #[serde(rename = "l", default, skip_serializing_if = "Option::is_none")]
-    original_len: Option<u64>,
-    #[serde(rename = "d", default, skip_serializing_if = "Option::is_none", borrow)]
-    decoded_from: Option<&'a str>,
-    #[serde(rename = "t", default, skip_serializing_if = "is_false")]
-    truncated: bool,
-}
-
-/// Header fields: an array of `[name, value]`, both binary.
-enum Fields<'a> {
-    Kept(&'a [(Bytes, Bytes)]),
-    Read(Vec<(&'a serde_bytes::Bytes, &'a serde_bytes::Bytes)>),
-}
-
-fn is_zero<T: Default + PartialEq>(value: &T) -> bool {
-    *value == T::default()
-}
-
-fn is_false(value: &bool) -> bool {
-    !value
-}
-
-fn http11() -> u8 {
-    HttpVersion::Http11.code()
-}
-
-fn is_http11(code: &u8) -> bool {
-    *code == http11()
-}
-
-/// Appends the record of `exchange` to `out`.
-pub(super) fn encode(exchange: &Exchange, out: &mut Vec<u8>) -> Result<(), rmp_serde::encode::Error> {
-    let id = exchange.id.0.to_be_bytes();
-    let record = Record {
-        id: &id,
-        connection: exchange.connection,
-        index: exchange.index,
-        arrival: exchange.arrival.0,
-        request: WireRequest::of(&exchange.request),
-        response: exchange.response.as_ref().map(WireResponse::of),
-        ending: exchange.ending.code(),
-        request_end: exchange.timing.request_end,
-        response_start: exchange.timing.response_start,
-        end: exchange.timing.end,
-        chunks: exchange.chunks.iter().map(|c| (c.offset, c.len)).collect(),
-        redactions: exchange.redactions.iter().map(|r| (&r.class[..], r.place.code(), r.count)).collect(),
-        trace_id: exchange.trace_id.map(|id| serde_bytes::ByteArray::new(id.to_be_bytes())),
-    };
-    record.serialize(&mut rmp_serde::Serializer::new(out).with_struct_map())
-}
-
-/// The exchange of one record, which must lie within `block`.
-pub(super) fn decode(block: &Bytes, record: &[u8]) -> Result<Exchange, RecordFault> {
-    let record: Record<'_> = from_map(record).map_err(|_| RecordFault::Malformed)?;
-    let id = record.id.try_into().map_err(|_| RecordFault::Id(record.id.len()))?;
-    Ok(Exchange {
-        id: ExchangeId(u128::from_be_bytes(id)),
-        connection: record.connection,
-        index: record.index,
-        arrival: UnixNanos(record.arrival),
-        request: record.request.into_request(block)?,
-        response: record.response.map(|response| response.into_response(block)).transpose()?,
-        ending: Ending::from_code(record.ending),
-        timing: Timing {
-            request_end: record.request_end,
-            response_start: record.response_start,
-            end: record.end,
-        },
-        chunks: record.chunks.into_iter().map(|(offset, len)| Chunk { offset, len }).collect(),
-        redactions: record.redactions.into_iter().map(redaction).collect(),
-        trace_id: record.trace_id.map(|id| u128::from_be_bytes(id.into_array())),
-        // Stands in the header of the segment, once for all.
-        stamp: Stamp::default(),
-    })
-}
-
-fn redaction((class, place, count): (&str, u8, u32)) -> Redaction {
-    Redaction { class: class.to_owned(), place: Place::from_code(place), count }
-}
-
-fn version(code: u8) -> Result<HttpVersion, RecordFault> {
-    HttpVersion::from_code(code).ok_or(RecordFault::Version(code))
-}
-
-// === impl WireRequest ===
-
-impl<'a> WireRequest<'a> {
-    fn of(request: &'a Request) -> Self {
-        Self {
-            method: &request.method,
-            target: &request.target,
-            version: request.version.code(),
-            headers: Fields::Kept(&request.headers.0),
-            body: WireBody::of(&request.body),
-            trailers: Fields::Kept(&request.trailers.0),
+/// Appends the record of `exchange` to `out`. Its arrival is told from `base`, its id from `previous`, the id of the
+/// record before it.
+pub(super) fn encode(
+    exchange: &Exchange,
+    base: u64,
+    previous: Option<ExchangeId>,
+    tables: &mut TableBuilder,
+    out: &mut Vec<u8>,
+) -> Encoding {
+    let Exchange { timing, response, .. } = exchange;
+    let pairs = [
+        true,
+        true,
+        true,
+        exchange.index != 0,
+        true,
+        response.is_some(),
+        exchange.ending.code() != 0,
+        timing.request_end.is_some(),
+        timing.response_start.is_some(),
+        end_told(timing) != 0,
+        !exchange.chunks.is_empty(),
+        !exchange.redactions.is_empty(),
+        exchange.trace_id.is_some(),
+    ];
+    write_map_len(out, count(&pairs))?;
+    write_str(out, "a")?;
+    write_sint(out, exchange.arrival.0.wrapping_sub(base) as i64)?;
+    write_str(out, "i")?;
+    write_id(exchange.id, previous, out)?;
+    write_str(out, "c")?;
+    write_uint(out, exchange.connection)?;
+    write_number(out, "n", exchange.index.into())?;
+    write_str(out, "q")?;
+    write_request(&exchange.request, tables, out)?;
+    if let Some(response) = response {
+        write_str(out, "p")?;
+        write_response(response, tables, out)?;
+    }
+    write_number(out, "e", exchange.ending.code().into())?;
+    write_optional(out, "tq", timing.request_end)?;
+    write_optional(out, "tp", timing.response_start)?;
+    write_number(out, "te", end_told(timing))?;
+    if !exchange.chunks.is_empty() {
+        write_str(out, "k")?;
+        write_array_len(out, exchange.chunks.len() as u32)?;
+        for chunk in &exchange.chunks {
+            write_array_len(out, 2)?;
+            write_uint(out, chunk.offset)?;
+            write_uint(out, chunk.len.into())?;
         }
     }
+    if !exchange.redactions.is_empty() {
+        write_str(out, "r")?;
+        tables.write_redactions(&exchange.redactions, out)?;
+    }
+    if let Some(trace) = exchange.trace_id {
+        write_str(out, "x")?;
+        write_bin(out, &trace.to_be_bytes())?;
+    }
+    Ok(())
+}
 
-    fn into_request(self, block: &Bytes) -> Result<Request, RecordFault> {
-        Ok(Request {
-            method: block.slice_ref(self.method),
-            target: block.slice_ref(self.target),
-            version: version(self.version)?,
-            headers: self.headers.into_headers(block),
-            body: self.body.into_body(block),
-            trailers: self.trailers.into_headers(block),
-        })
+/// The end is told from the response's first byte: with a short body that is 0 or little.
+fn end_told(timing: &Timing) -> u64 {
+    timing.end.wrapping_sub(timing.response_start.unwrap_or(0))
+}
+
+fn write_id(id: ExchangeId, previous: Option<ExchangeId>, out: &mut Vec<u8>) -> Encoding {
+    match previous {
+        Some(previous) if previous.0 >> 64 == id.0 >> 64 => {
+            write_sint(out, (id.0 as u64).wrapping_sub(previous.0 as u64) as i64)?;
+        }
+        _ => write_bin(out, &id.0.to_be_bytes())?,
+    }
+    Ok(())
+}
+
+fn write_request(request: &Request, tables: &mut TableBuilder, out: &mut Vec<u8>) -> Encoding {
+    let pairs = message_pairs(request.version, &request.headers, &request.body, &request.trailers);
+    write_map_len(out, 2 + count(&pairs))?;
+    write_str(out, "m")?;
+    write_bin(out, &request.method)?;
+    write_str(out, "u")?;
+    write_bin(out, &request.target)?;
+    write_message(request.version, &request.headers, &request.body, &request.trailers, tables, out)
+}
+
+fn write_response(response: &Response, tables: &mut TableBuilder, out: &mut Vec<u8>) -> Encoding {
+    let pairs = message_pairs(response.version, &response.headers, &response.body, &response.trailers);
+    write_map_len(out, 1 + count(&pairs))?;
+    write_str(out, "s")?;
+    write_uint(out, response.status.into())?;
+    write_message(response.version, &response.headers, &response.body, &response.trailers, tables, out)
+}
+
+fn message_pairs(version: HttpVersion, headers: &Headers, body: &Body, trailers: &Headers) -> [bool; 4] {
+    [version != HttpVersion::Http11, !headers.is_empty(), !is_empty(body), !trailers.is_empty()]
+}
+
+fn write_message(
+    version: HttpVersion,
+    headers: &Headers,
+    body: &Body,
+    trailers: &Headers,
+    tables: &mut TableBuilder,
+    out: &mut Vec<u8>,
+) -> Encoding {
+    if version != HttpVersion::Http11 {
+        write_str(out, "v")?;
+        write_uint(out, version.code().into())?;
+    }
+    if !headers.is_empty() {
+        write_str(out, "h")?;
+        tables.write_fields(headers, out)?;
+    }
+    if !is_empty(body) {
+        write_str(out, "b")?;
+        write_body(body, out)?;
+    }
+    if !trailers.is_empty() {
+        write_str(out, "t")?;
+        tables.write_fields(trailers, out)?;
+    }
+    Ok(())
+}
+
+fn is_empty(body: &Body) -> bool {
+    body.bytes.is_empty() && body.original_len == 0 && body.decoded_from.is_none() && !body.truncated
+}
+
+fn write_body(body: &Body, out: &mut Vec<u8>) -> Encoding {
+    let as_expected = body.original_len == body.bytes.len() as u64;
+    let pairs = [!body.bytes.is_empty(), !as_expected, body.decoded_from.is_some(), body.truncated];
+    write_map_len(out, count(&pairs))?;
+    if !body.bytes.is_empty() {
+        write_str(out, "b")?;
+        write_bin(out, &body.bytes)?;
+    }
+    if !as_expected {
+        write_str(out, "l")?;
+        write_uint(out, body.original_len)?;
+    }
+    if let Some(coding) = &body.decoded_from {
+        write_str(out, "d")?;
+        write_str(out, coding)?;
+    }
+    if body.truncated {
+        write_str(out, "t")?;
+        write_bool(out, true)?;
+    }
+    Ok(())
+}
+
+fn write_number(out: &mut Vec<u8>, key: &str, value: u64) -> Encoding {
+    write_optional(out, key, (value != 0).then_some(value))
+}
+
+fn write_optional(out: &mut Vec<u8>, key: &str, value: Option<u64>) -> Encoding {
+    if let Some(value) = value {
+        write_str(out, key)?;
+        write_uint(out, value)?;
+    }
+    Ok(())
+}
+
+fn count(pairs: &[bool]) -> u32 {
+    pairs.iter().map(|present| u32::from(*present)).sum()
+}
+
+// === decoding ===
+
+/// Instant and id of a record: reads no further than to the later of them.
+pub(super) fn key(record: &[u8], base: u64, previous: Option<ExchangeId>) -> Option<RecordKey> {
+    let mut cursor = Cursor::new(record);
+    let (mut arrival, mut id) = (None, None);
+    for _ in 0..cursor.map()? {
+        match cursor.key()? {
+            b"a" => arrival = Some(UnixNanos(base.wrapping_add(cursor.wrapping()?))),
+            b"i" => id = Some(read_id(&mut cursor, previous)?),
+            _ => cursor.skip()?,
+        }
+        if let (Some(arrival), Some(id)) = (arrival, id) {
+            return Some(RecordKey { arrival, id });
+        }
+    }
+    None
+}
+
+/// The exchange of one record, which must lie within `block`; its key was read before.
+pub(super) fn decode(
+    record: &[u8],
+    key: RecordKey,
+    tables: &Tables,
+    block: &Bytes,
+) -> Result<Exchange, RecordFault> {
+    let mut reading = Reading { cursor: Cursor::new(record), tables, block, foreign_version: None };
+    let exchange = reading.exchange(key);
+    match (exchange, reading.foreign_version) {
+        (Some(exchange), None) if reading.cursor.is_at_end() => Ok(exchange),
+        (_, Some(code)) => Err(RecordFault::Version(code)),
+        _ => Err(RecordFault::Malformed),
     }
 }
 
-// === impl WireResponse ===
-
-impl<'a> WireResponse<'a> {
-    fn of(response: &'a Response) -> Self {
-        Self {
-            status: response.status,
-            version: response.version.code(),
-            headers: Fields::Kept(&response.headers.0),
-            body: WireBody::of(&response.body),
-            trailers: Fields::Kept(&response.trailers.0),
-        }
+fn read_id(cursor: &mut Cursor<'_>, previous: Option<ExchangeId>) -> Option<ExchangeId> {
+    if matches!(cursor.peek()?, rmp::Marker::Bin8) {
+        return Some(ExchangeId(u128::from_be_bytes(cursor.bin()?.try_into().ok()?)));
     }
-
-    fn into_response(self, block: &Bytes) -> Result<Response, RecordFault> {
-        Ok(Response {
-            status: self.status,
-            version: version(self.version)?,
-            headers: self.headers.into_headers(block),
-            body: self.body.into_body(block),
-            trailers: self.trailers.into_headers(block),
-        })
-    }
+    let previous = previous?.0;
+    let low = (previous as u64).wrapping_add(cursor.wrapping()?);
+    Some(ExchangeId(previous >> 64 << 64 | u128::from(low)))
 }
 
-// === impl WireBody ===
-
-impl<'a> WireBody<'a> {
-    fn of(body: &'a Body) -> Self {
-        let as_expected = body.original_len == body.bytes.len() as u64;
-        Self {
-            bytes: &body.bytes,
-            original_len: (!as_expected).then_some(body.original_len),
-            decoded_from: body.decoded_from.as_deref(),
-            truncated: body.truncated,
-        }
-    }
-
-    fn into_body(self, block: &Bytes) -> Body {
-        Body {
-            bytes: block.slice_ref(self.bytes),
-            original_len: self.original_len.unwrap_or(self.bytes.len() as u64),
-            decoded_from: self.decoded_from.map(str::to_owned),
-            truncated: self.truncated,
-        }
-    }
-
-    fn is_empty(&self) -> bool {
-        self.bytes.is_empty() && self.original_len.is_none() && self.decoded_from.is_none() && !self.truncated
-    }
+struct Reading<'a> {
+    cursor: Cursor<'a>,
+    tables: &'a Tables,
+    block: &'a Bytes,
+    /// An HTTP version that a newer producer wrote: the record is whole and cannot be used.
+    foreign_version: Option<u8>,
 }
 
-// === impl Fields ===
+/// Head, body and trailers: what request and response have in common.
+#[derive(Default)]
+struct Message {
+    version: Option<HttpVersion>,
+    headers: Headers,
+    body: Body,
+    trailers: Headers,
+}
 
-impl Fields<'_> {
-    fn is_empty(&self) -> bool {
-        match self {
-            Self::Kept(fields) => fields.is_empty(),
-            Self::Read(fields) => fields.is_empty(),
-        }
-    }
+// === impl Reading ===
 
-    fn into_headers(self, block: &Bytes) -> Headers {
-        Headers(match self {
-            Self::Kept(fields) => fields.to_vec(),
-            Self::Read(fields) => {
-                let slices = |(name, value): (&serde_bytes::Bytes, &serde_bytes::Bytes)| {
-                    (block.slice_ref(name), block.slice_ref(value))
-                };
-                fields.into_iter().map(slices).collect()
+impl Reading<'_> {
+    fn exchange(&mut self, key: RecordKey) -> Option<Exchange> {
+        let (mut connection, mut request, mut response, mut trace_id) = (None, None, None, None);
+        let (mut index, mut ending, mut told_end) = (0, 0, 0_u64);
+        let (mut request_end, mut response_start) = (None, None);
+        let (mut chunks, mut redactions) = (Vec::new(), Vec::new());
+        for _ in 0..self.cursor.map()? {
+            match self.cursor.key()? {
+                b"c" => connection = Some(self.cursor.uint()?),
+                b"n" => index = self.cursor.uint()?,
+                b"q" => request = Some(self.request()?),
+                b"p" => response = Some(self.response()?),
+                b"e" => ending = self.cursor.uint()?,
+                b"tq" => request_end = Some(self.cursor.uint()?),
+                b"tp" => response_start = Some(self.cursor.uint()?),
+                b"te" => told_end = self.cursor.uint()?,
+                b"k" => chunks = self.chunks()?,
+                b"r" => redactions = self.tables.redactions(self.cursor.uint()?)?,
+                b"x" => trace_id = Some(u128::from_be_bytes(self.cursor.bin()?.try_into().ok()?)),
+                _ => self.cursor.skip()?,
             }
+        }
+        let end = told_end.wrapping_add(response_start.unwrap_or(0));
+        Some(Exchange {
+            id: key.id,
+            connection: connection?,
+            index,
+            arrival: key.arrival,
+            request: request?,
+            response,
+            ending: Ending::from_code(ending),
+            timing: Timing { request_end, response_start, end },
+            chunks,
+            redactions,
+            trace_id,
+            // Stands in the header of the segment, once for all.
+            stamp: Stamp::default(),
         })
     }
-}
 
-impl Default for Fields<'_> {
-    fn default() -> Self {
-        Self::Kept(&[])
-    }
-}
-
-impl Serialize for Fields<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Kept(fields) => serializer.collect_seq(
-                fields.iter().map(|(n, v)| (serde_bytes::Bytes::new(n), serde_bytes::Bytes::new(v))),
-            ),
-            Self::Read(fields) => serializer.collect_seq(fields),
-        }
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Pairs;
-
-        impl<'de> Visitor<'de> for Pairs {
-            type Value = Fields<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an array of names and values")
+    fn request(&mut self) -> Option<Request> {
+        let (mut method, mut target, mut message) = (None, None, Message::default());
+        for _ in 0..self.cursor.map()? {
+            match self.cursor.key()? {
+                b"m" => method = Some(self.method()?),
+                b"u" => target = Some(self.bytes()?),
+                key => self.message(key, &mut message)?,
             }
+        }
+        let Message { version, headers, body, trailers } = message;
+        let version = version.unwrap_or(HttpVersion::Http11);
+        Some(Request { method: method?, target: target?, version, headers, body, trailers })
+    }
 
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-                // The length is the file's claim; room for more than a head has fields comes as they do.
-                let mut fields = Vec::with_capacity(seq.size_hint().unwrap_or(0).min(64));
-                while let Some(field) = seq.next_element()? {
-                    fields.push(field);
+    fn response(&mut self) -> Option<Response> {
+        let (mut status, mut message) = (None, Message::default());
+        for _ in 0..self.cursor.map()? {
+            match self.cursor.key()? {
+                b"s" => status = Some(self.cursor.uint()?),
+                key => self.message(key, &mut message)?,
+            }
+        }
+        let Message { version, headers, body, trailers } = message;
+        let version = version.unwrap_or(HttpVersion::Http11);
+        Some(Response { status: status?, version, headers, body, trailers })
+    }
+
+    fn message(&mut self, key: &[u8], message: &mut Message) -> Option<()> {
+        match key {
+            b"v" => {
+                let code = self.cursor.uint()?;
+                message.version = HttpVersion::from_code(code);
+                if message.version.is_none() {
+                    self.foreign_version = Some(code);
                 }
-                Ok(Fields::Read(fields))
+            }
+            b"h" => message.headers = self.tables.fields(&mut self.cursor, self.block)?,
+            b"b" => message.body = self.body()?,
+            b"t" => message.trailers = self.tables.fields(&mut self.cursor, self.block)?,
+            _ => self.cursor.skip()?,
+        }
+        Some(())
+    }
+
+    fn body(&mut self) -> Option<Body> {
+        let (mut body, mut original_len) = (Body::default(), None);
+        for _ in 0..self.cursor.map()? {
+            match self.cursor.key()? {
+                b"b" => body.bytes = self.bytes()?,
+                b"l" => original_len = Some(self.cursor.uint()?),
+                b"d" => body.decoded_from = Some(self.cursor.text()?.to_owned()),
+                b"t" => body.truncated = self.cursor.boolean()?,
+                _ => self.cursor.skip()?,
             }
         }
+        body.original_len = original_len.unwrap_or(body.bytes.len() as u64);
+        Some(body)
+    }
 
-        deserializer.deserialize_seq(Pairs)
+    fn bytes(&mut self) -> Option<Bytes> {
+        Some(self.block.slice_ref(self.cursor.bin()?))
+    }
+
+    /// The usual methods are in the program already: one reference less to count.
+    fn method(&mut self) -> Option<Bytes> {
+        let method = self.cursor.bin()?;
+        Some(match method {
+            b"POST" => Bytes::from_static(b"POST"),
+            b"GET" => Bytes::from_static(b"GET"),
+            other => self.block.slice_ref(other),
+        })
+    }
+
+    fn chunks(&mut self) -> Option<Vec<Chunk>> {
+        let mut chunks = Vec::new();
+        for _ in 0..self.cursor.array()? {
+            if self.cursor.array()? != 2 {
+                return None;
+            }
+            chunks.push(Chunk { offset: self.cursor.uint()?, len: self.cursor.uint()? });
+        }
+        Some(chunks)
     }
 }

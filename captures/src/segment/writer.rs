@@ -259,7 +259,7 @@ impl OpenSegment {
 
     fn write_block(&mut self, block: &mut BlockBuilder) -> Result<(), WriteError> {
         let offset = self.len;
-        let (bytes, header) = block.seal();
+        let (bytes, header) = block.seal().map_err(|source| self.failed(source))?;
         self.write_frame(bytes)?;
         self.blocks.push(header.entry(offset));
         self.since_checkpoint += u64::from(header.count);

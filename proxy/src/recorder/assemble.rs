@@ -90,7 +90,7 @@ fn headers(whole: &Bytes, parsed: &[httparse::Header<'_>]) -> Headers {
     let field = |header: &httparse::Header<'_>| {
         (whole.slice_ref(header.name.as_bytes()), whole.slice_ref(header.value))
     };
-    Headers(parsed.iter().map(field).collect())
+    parsed.iter().map(field).collect()
 }
 
 fn body(message: Message<'_>) -> Body {

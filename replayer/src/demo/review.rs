@@ -75,7 +75,7 @@ impl Review {
         for redaction in &exchange.redactions {
             let count = u64::from(redaction.count);
             match redaction.place {
-                Place::RequestBody => *self.in_texts.entry(redaction.class.clone()).or_default() += count,
+                Place::RequestBody => *self.in_texts.entry(redaction.class.to_string()).or_default() += count,
                 Place::RequestHeader | Place::ResponseHeader => self.in_headers += count,
                 Place::Target | Place::ResponseBody | Place::Unknown(_) => {}
             }
@@ -86,7 +86,7 @@ impl Review {
     /// Keeps the text of the first exchange of each class that is shown.
     fn show(&mut self, exchange: &Exchange, script: &Script) {
         let found = |class: &str| {
-            exchange.redactions.iter().any(|r| r.place == Place::RequestBody && r.class == class)
+            exchange.redactions.iter().any(|r| r.place == Place::RequestBody && *r.class == *class)
         };
         let fresh = |class: &&str| !self.pairs.iter().any(|pair| pair.class == *class);
         let Some(class) = SHOWN.into_iter().find(|class| found(class) && fresh(class)) else { return };

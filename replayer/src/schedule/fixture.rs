@@ -16,7 +16,7 @@ const FIRST: u64 = 1_700_000_000_000_000_000;
 /// An exchange that arrives `at` after the first one.
 pub(crate) fn exchange(at: Duration, method: &str, target: &str, body: &[u8]) -> Exchange {
     let content = |len: usize| {
-        Headers(vec![
+        Headers::from(vec![
             (Bytes::from_static(b"content-type"), Bytes::from_static(b"application/json")),
             (Bytes::from_static(b"content-length"), Bytes::from(len.to_string())),
         ])

@@ -134,7 +134,7 @@ fn a_request_is_prepared_without_what_belongs_to_its_connection() {
         ("x-kept", "two"),
         ("X-Tenant", "recorded"),
     ] {
-        recorded.headers.0.push((Bytes::from_static(name.as_bytes()), Bytes::from_static(value.as_bytes())));
+        recorded.headers.push(name, value);
     }
     let mut plan = plan_at(Pace::Speed(1.0));
     plan.headers = vec![("x-tenant".parse().unwrap(), "injected".parse().unwrap())];
@@ -152,7 +152,7 @@ fn a_request_is_prepared_without_what_belongs_to_its_connection() {
 #[test]
 fn a_decoded_body_is_not_announced_as_coded() {
     let mut recorded = predict(Duration::ZERO, "good").request;
-    recorded.headers.0.push((Bytes::from_static(b"Content-Encoding"), Bytes::from_static(b"gzip")));
+    recorded.headers.push("Content-Encoding", "gzip");
     let mut preparation = Preparation::of(&plan_at(Pace::Speed(1.0)));
     assert!(preparation.prepare(&recorded).unwrap().fields.contains_key("content-encoding"));
     recorded.body.decoded_from = Some("gzip".into());
@@ -167,7 +167,7 @@ fn what_cannot_be_repeated_exactly_is_left_out_and_counted() {
     let mut http2 = predict(at, "good");
     http2.request.version = HttpVersion::Http2;
     let mut upgrade = exchange(at, "GET", "/ws", b"");
-    upgrade.request.headers.0.push((Bytes::from_static(b"Upgrade"), Bytes::from_static(b"websocket")));
+    upgrade.request.headers.push("Upgrade", "websocket");
     let fragment = exchange(at, "GET", "/path#fragment", b"");
     let space = exchange(at, "GET", "/a b", b"");
     let star = exchange(at, "OPTIONS", "*", b"");

@@ -75,7 +75,7 @@ impl Message<'_> {
         let own = own.iter().filter(|(_, value)| !value.is_empty());
         let own = own.map(|(name, value)| (name.as_bytes(), value.as_bytes()));
         let all = own.chain(self.fields.iter().copied());
-        Headers(all.map(|(n, v)| (Bytes::copy_from_slice(n), Bytes::copy_from_slice(v))).collect())
+        all.map(|(n, v)| (Bytes::copy_from_slice(n), Bytes::copy_from_slice(v))).collect()
     }
 
     fn body(&self) -> Body {

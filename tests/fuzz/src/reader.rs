@@ -102,7 +102,7 @@ fn exchange(n: u64) -> Exchange {
             method: "POST".into(),
             target: "/predict".into(),
             version: HttpVersion::Http11,
-            headers: Headers(vec![("Content-Type".into(), "application/json".into())]),
+            headers: vec![("Content-Type".into(), "application/json".into())].into(),
             body,
             trailers: Headers::default(),
         },

@@ -138,7 +138,7 @@ fn to_json(exchange: &Exchange) -> Value {
         put_message(&mut map, &response.headers, &response.body, &response.trailers);
         map
     });
-    let redaction = |r: &understudy_captures::exchange::Redaction| json!({ "class": r.class, "place": r.place.name(), "count": r.count });
+    let redaction = |r: &understudy_captures::exchange::Redaction| json!({ "class": *r.class, "place": r.place.name(), "count": r.count });
     json!({
         "id": exchange.id.to_string(),
         "connection": exchange.connection,

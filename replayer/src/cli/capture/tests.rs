@@ -28,7 +28,7 @@ fn exchange(n: u64) -> Exchange {
             method: "POST".into(),
             target: "/predict".into(),
             version: HttpVersion::Http11,
-            headers: Headers(vec![json]),
+            headers: vec![json].into(),
             body,
             trailers: Headers::default(),
         },

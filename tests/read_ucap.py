@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Prints the records of a closed segment as JSON, one a line, in file order.
+"""Prints the exchanges of a closed segment as JSON, one a line, in file order.
 
 usage: read_ucap.py SEGMENT.ucap
 
 Written from docs/capture-format.md alone, with the standard library and any zstd at hand. Binary values are printed in
-hex. Exits with 1 and says where, when anything is not as documented; BLAKE3 is not in the standard library, so digests
+hex; what records tell from each other or from the tables of their block is resolved. Exits with 1 and says where, when anything is not as documented; BLAKE3 is not in the standard library, so digests
 are not compared.
 """
 
@@ -104,6 +104,31 @@ def map_frame(data, at, magic):
     return unpack_all(data[at + 12 : end]), end + 4
 
 
+def fields(told, lists):
+    """The fields of a message: a list of the block, or one with the values that vary."""
+    number, *values = told if isinstance(told, list) else [told]
+    values = iter(values)
+    resolved = [[field[0], field[1] if len(field) > 1 else next(values)] for field in lists[number]]
+    check(next(values, None) is None, "more values than the list leaves open")
+    return resolved
+
+
+def resolve(record, tables, last):
+    """Puts in place what a record tells in short; returns its id."""
+    record["a"] = (tables["a"] + record["a"]) % 2**64
+    if isinstance(record["i"], int):
+        low = (int.from_bytes(last[8:], "big") + record["i"]) % 2**64
+        record["i"] = last[:8] + low.to_bytes(8, "big")
+    for message in (record["q"], record.get("p", {})):
+        for key in ("h", "t"):
+            if key in message:
+                message[key] = fields(message[key], tables["h"])
+    record["te"] = (record.get("te", 0) + record.get("tp", 0)) % 2**64
+    if "r" in record:
+        record["r"] = tables["r"][record["r"]]
+    return record["i"]
+
+
 def block(data, at):
     fields = struct.unpack_from("<8sB3xIQQIIII", data, at)
     magic, codec, count, first, last, stored, raw_len, payload_crc, header_crc = fields
@@ -113,11 +138,14 @@ def block(data, at):
     check(codec in (0, 1), f"byte {at}: codec {codec}")
     raw = decompress(payload) if codec == 1 else payload
     check(len(raw) == raw_len, f"byte {at}: {len(raw)} bytes instead of {raw_len}")
-    records, place = [], 0
+    parts, place = [], 0
     while place < len(raw):
         end = place + 4 + u32(raw, place)
-        records.append(unpack_all(raw[place + 4 : end]))
+        parts.append(unpack_all(raw[place + 4 : end]))
         place = end
+    tables, records, previous = parts[0], parts[1:], None
+    for record in records:
+        previous = resolve(record, tables, previous)
     arrivals = [record["a"] for record in records]
     check((min(arrivals), max(arrivals)) == (first, last), f"byte {at}: span of arrivals")
     check(len(records) == count, f"byte {at}: {len(records)} records instead of {count}")
