@@ -9,6 +9,7 @@
 //! - `encoded`, `masker`: read a text through its escapes and write replacements over it in place.
 //! - `vocabulary`: the strict mode of free text, in which only listed words stay.
 //! - `words`: sets of words, the ordinary ones of English among them.
+//! - `inspect`: shows what would be replaced, and looks for what should have been.
 //! - `headers`, `target`, `content`, `json`: the parts of an exchange.
 //!
 //! Two decisions carry the rest. What is not named by the policy goes: a field is dropped, a string replaced. And a
@@ -28,6 +29,7 @@ mod content;
 pub mod detect;
 mod encoded;
 mod headers;
+mod inspect;
 mod json;
 mod key;
 mod letters;
@@ -36,12 +38,16 @@ mod paths;
 mod policy;
 mod pseudonym;
 mod target;
+mod trace;
 mod vocabulary;
 mod words;
 
 pub use class::Class;
+pub use inspect::canary::{Canaries, CanaryError};
+pub use inspect::explain::{Explanation, Fate, Piece};
+pub use inspect::scan::{Leak, Scanner};
 pub use key::{Key, KeyError};
-pub use policy::{Policy, PolicyError};
+pub use policy::{Policy, PolicyError, Review};
 
 use content::Bodies;
 use encoded::{Encoding, Undecodable};
@@ -73,7 +79,7 @@ pub struct Sanitizer {
 }
 
 /// Why an exchange cannot be sanitized with certainty, and so is not written.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("{place}: {reason}")]
 pub struct Unsanitizable {
     /// `request body`, `response body`, ...

@@ -139,14 +139,7 @@ impl Bodies {
         if bytes.is_empty() {
             return Ok(without(decoded_from));
         }
-        let declared = single(headers, "content-type").unwrap_or_default();
-        let kind = match self.kind_of(declared) {
-            _ if truncated => ContentKind::Drop,
-            // Without the field the type says nothing of what is in it.
-            ContentKind::Tensors if headers.get(TENSOR_JSON).is_none() => self.unknown,
-            ContentKind::Json if headers.get(TENSOR_JSON).is_some() => ContentKind::Tensors,
-            kind => kind,
-        };
+        let kind = self.kind(headers, truncated);
         match kind {
             ContentKind::Refuse => return Err("the policy refuses content of this type"),
             ContentKind::Drop => {
@@ -155,10 +148,11 @@ impl Bodies {
             }
             _ => {}
         }
-        let (bytes, removed) = codings::decoded(bytes, headers, self.max_decoded)?;
+        let (bytes, removed) = self.decoded(bytes, headers)?;
         let mut draft = Draft::new(&bytes, place);
         match kind {
             ContentKind::Multipart => {
+                let declared = single(headers, "content-type").unwrap_or_default();
                 let boundary = boundary(declared).ok_or("a multipart form without a boundary")?;
                 multipart::rewrite(self, &declared[boundary], &mut draft, masker)?;
             }
@@ -174,6 +168,22 @@ impl Bodies {
         }
         let bytes = draft.finish().map(Bytes::from).unwrap_or(bytes);
         Ok(Body { bytes, original_len, decoded_from: removed.or(decoded_from), truncated })
+    }
+
+    /// How the body of a message is read.
+    pub(super) fn kind(&mut self, headers: &Headers, truncated: bool) -> ContentKind {
+        match self.kind_of(single(headers, "content-type").unwrap_or_default()) {
+            _ if truncated => ContentKind::Drop,
+            // Without the field the type says nothing of what is in it.
+            ContentKind::Tensors if headers.get(TENSOR_JSON).is_none() => self.unknown,
+            ContentKind::Json if headers.get(TENSOR_JSON).is_some() => ContentKind::Tensors,
+            kind => kind,
+        }
+    }
+
+    /// A body without its content codings, and these as they were declared.
+    pub(super) fn decoded(&self, bytes: Bytes, headers: &Headers) -> Result<(Bytes, Option<String>), Reason> {
+        codings::decoded(bytes, headers, self.max_decoded)
     }
 
     /// How a body of this content type is read.

@@ -85,11 +85,16 @@ impl Fields {
         kept.collect()
     }
 
+    /// Whether a keyed token stands for the value of this field.
+    pub(super) fn is_tokenized(&self, name: &[u8]) -> bool {
+        self.tokenize.iter().any(|t| t.matches(name))
+    }
+
     fn value(&self, name: &Bytes, value: Bytes, body: BodyLen, masker: &mut Masker) -> Option<Bytes> {
         if NEVER.iter().any(|never| name.eq_ignore_ascii_case(never.as_bytes())) {
             return None;
         }
-        if self.tokenize.iter().any(|t| t.matches(name)) {
+        if self.is_tokenized(name) {
             masker.count("header_token", self.place);
             return Some(masker.token(value.trim_ascii()).into());
         }

@@ -7,17 +7,18 @@ use super::detect::{Detectors, Finding, Scope, numbers};
 use super::encoded::{Decoder, Encoding, Undecodable};
 use super::paths::Treatment;
 use super::pseudonym::Pseudonyms;
+use super::trace::{Step, Trace};
 use super::vocabulary::{Rewriter, Vocabulary};
 use crate::exchange::{Place, Redaction};
 
 /// What is allowed to stay is a name: a label, a model, a status. Longer strings are treated as unknown.
-const LONGEST_KEPT: usize = 128;
+pub(super) const LONGEST_KEPT: usize = 128;
 
 /// Integers with fewer digits name nobody.
 const SHORTEST_INTEGER: usize = 9;
 
 /// Counts words that the vocabulary does not list.
-const WORD: &str = "word";
+pub(super) const WORD: &str = "word";
 
 /// Replaces findings and whole values.
 pub(super) struct Masker {
@@ -29,19 +30,7 @@ pub(super) struct Masker {
     vocabulary: Option<Arc<Vocabulary>>,
     rewriter: Rewriter,
     tally: Vec<(&'static str, Place, u32)>,
-    trace: Option<Vec<Step>>,
-}
-
-/// One piece of text that was treated, for those who ask how.
-#[derive(Clone, Debug)]
-pub(super) struct Step {
-    pub(super) place: Place,
-    /// Where in its draft.
-    pub(super) range: std::ops::Range<usize>,
-    pub(super) encoding: Encoding,
-    pub(super) treatment: Treatment,
-    /// What a replacement of the whole counts as.
-    pub(super) class: &'static str,
+    pub(super) trace: Option<Trace>,
 }
 
 /// A document being rewritten: copied on the first change only.
@@ -128,30 +117,6 @@ impl Masker {
         redactions
     }
 
-    /// From now on remembers every piece that is treated.
-    pub(super) fn trace(&mut self) {
-        self.trace = Some(Vec::new());
-    }
-
-    /// The pieces treated since the last call.
-    pub(super) fn traced(&mut self) -> Vec<Step> {
-        self.trace.as_mut().map(std::mem::take).unwrap_or_default()
-    }
-
-    /// How many pieces are remembered.
-    pub(super) fn steps(&self) -> usize {
-        self.trace.as_ref().map_or(0, Vec::len)
-    }
-
-    /// What was remembered since `steps` within `from` stands at `to` in truth.
-    pub(super) fn moved(&mut self, steps: usize, from: std::ops::Range<usize>, to: usize) {
-        for step in self.trace.iter_mut().flat_map(|trace| &mut trace[steps..]) {
-            if from.contains(&step.range.start) {
-                step.range = to + step.range.start - from.start..to + step.range.end - from.start;
-            }
-        }
-    }
-
     /// Replaces a mark that means nothing to the service (the boundary of a form), so it does not count.
     pub(super) fn rename(
         &mut self,
@@ -175,6 +140,9 @@ impl Masker {
     ) -> Result<(), Undecodable> {
         if let Some(trace) = &mut self.trace {
             trace.push(Step { place: draft.place, range: range.clone(), encoding, treatment, class });
+            if trace.only {
+                return Ok(());
+            }
         }
         let raw = &draft.source[range.clone()];
         let decoded = self.decoder.decode(raw, encoding)?;
@@ -227,6 +195,19 @@ impl Masker {
     /// the number stays one.
     pub(super) fn number(&mut self, draft: &mut Draft<'_>, range: std::ops::Range<usize>) {
         let Some(class) = self.number_class(&draft.source[range.clone()]) else { return };
+        if let Some(trace) = &mut self.trace {
+            let (encoding, treatment) = (Encoding::Plain, Treatment::Scan);
+            trace.push(Step {
+                place: draft.place,
+                range: range.clone(),
+                encoding,
+                treatment,
+                class: "number",
+            });
+            if trace.only {
+                return;
+            }
+        }
         let Ok(digits) = std::str::from_utf8(&draft.source[range.clone()]) else { return };
         let new = self.pseudonyms.finding(class, digits);
         let out = draft.changed.get_or_insert_with(|| draft.source.to_vec());
@@ -250,7 +231,7 @@ impl Masker {
         self.pseudonyms.token(value)
     }
 
-    fn number_class(&self, digits: &[u8]) -> Option<Class> {
+    pub(super) fn number_class(&self, digits: &[u8]) -> Option<Class> {
         if digits.len() < SHORTEST_INTEGER || !digits.iter().all(u8::is_ascii_digit) {
             return None;
         }

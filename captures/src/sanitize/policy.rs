@@ -15,9 +15,11 @@ use super::vocabulary::Vocabulary;
 use crate::exchange::Place;
 
 mod names;
+mod review;
 mod vocabulary;
 
 pub(super) use names::{HeaderName, KeptHeader};
+pub use review::Review;
 use vocabulary::{FreeTextMode, VocabularyRules};
 
 const BUILTIN: &str = include_str!("default-policy.yaml");

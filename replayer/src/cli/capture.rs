@@ -1,6 +1,8 @@
 //! `understudy capture`: what is in a capture, is it whole, and its exchanges in text.
 
 mod cat;
+mod policy;
+mod scan;
 mod stats;
 mod text;
 mod verify;
@@ -33,6 +35,10 @@ enum Command {
     Verify(Source),
     /// Print exchanges in order of arrival
     Cat(cat::Args),
+    /// Search written captures for personal data, secrets and canaries; exits with 1 if anything is found
+    Scan(scan::Args),
+    /// Check a sanitizing policy, and see what it does to a request
+    Policy(policy::Args),
 }
 
 /// Where a capture is and who reads the output.
@@ -52,6 +58,8 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<ExitCode, Failure> {
         Command::Stats(source) => stats::run(&source, out),
         Command::Verify(source) => verify::run(&source, out),
         Command::Cat(args) => cat::run(&args, out),
+        Command::Scan(args) => scan::run(&args, out),
+        Command::Policy(args) => policy::run(&args, out),
     }
 }
 

@@ -6,6 +6,7 @@ use super::super::encoded::Encoding;
 use super::super::json::Rewriter;
 use super::super::masker::{Draft, Masker};
 use super::super::paths::Treatment;
+use super::super::trace::Trace;
 use super::{Reason, lines};
 
 /// Rewrites a stream: data are JSON documents, or replaced whole.
@@ -86,14 +87,19 @@ fn joined(
         return Ok(false);
     }
     let mut inner = Draft::new(&whole, draft.place);
-    let steps = masker.steps();
+    let steps = masker.trace.as_ref().map_or(0, Trace::len);
     json.rewrite(&mut inner, 0..whole.len(), masker)?;
-    let Some(rewritten) = inner.finish() else { return Ok(true) };
+    let rewritten = inner.finish();
     let mut at = 0;
     for value in data {
-        draft.write(value.clone(), &rewritten[at..at + value.len()]);
-        masker.moved(steps, at..at + value.len(), value.start);
-        at += value.len() + 1;
+        let line = at..at + value.len();
+        at = line.end + 1;
+        if let Some(trace) = &mut masker.trace {
+            trace.moved(steps, line.clone(), value.start);
+        }
+        if let Some(rewritten) = &rewritten {
+            draft.write(value.clone(), &rewritten[line]);
+        }
     }
     Ok(true)
 }

@@ -94,3 +94,22 @@ fn a_wildcard_never_keeps_credentials() {
     let kept = KeptHeader::try_from("x-*".to_owned()).unwrap();
     assert!(kept.matches(b"X-Custom") && !kept.matches(b"X-API-Key") && !kept.matches(b"Accept"));
 }
+
+#[test]
+fn a_review_warns_of_what_may_not_be_meant() {
+    assert_eq!(Policy::builtin().review().warnings, Vec::<String>::new());
+    for (yaml, words) in [
+        ("headers: {request: [x-own-token]}", "x-own-token"),
+        ("headers: {response: [\"x-*\"]}", "nearly every"),
+        ("json: {keep: [/text]}", "/text` has no effect"),
+        ("json: {keep: [/inputs/*], free_text: [/inputs/*]}", "/inputs/*` has no effect"),
+        ("json: {keep: [\"/**\"]}", "every string"),
+        ("detectors: {off: [card]}", "card is off"),
+        ("max_decoded_bytes: 999999999999", "999999999999"),
+        ("binary_tensors: {inputs: keep}", "token ids"),
+    ] {
+        let review = Policy::from_yaml(&format!("version: 1\n{yaml}\n"), "p").unwrap().review();
+        assert_eq!(review.warnings.len(), 1, "{yaml}: {:?}", review.warnings);
+        assert!(review.warnings[0].contains(words), "{:?}", review.warnings);
+    }
+}
