@@ -29,6 +29,8 @@ pub enum Class {
     BankAccount,
     /// A driver's licence or passport number behind a telling word.
     License,
+    /// A password, code or key behind a telling word.
+    Secret,
     /// An Ethernet address.
     Mac,
     /// An IP address, version 4 or 6.
@@ -49,7 +51,7 @@ pub enum Class {
 
 impl Class {
     /// Every class, in order of precedence.
-    pub const ALL: [Class; 19] = [
+    pub const ALL: [Class; 20] = [
         Class::PrivateKey,
         Class::Jwt,
         Class::ApiKey,
@@ -61,6 +63,7 @@ impl Class {
         Class::NationalId,
         Class::BankAccount,
         Class::License,
+        Class::Secret,
         Class::Mac,
         Class::Ip,
         Class::Phone,
@@ -77,6 +80,7 @@ impl Class {
             Self::PrivateKey => "private_key",
             Self::Jwt => "jwt",
             Self::ApiKey => "api_key",
+            Self::Secret => "secret",
             Self::Url => "url",
             Self::Email => "email",
             Self::Iban => "iban",

@@ -7,11 +7,18 @@
 use super::class::Class;
 
 pub(super) mod accounts;
+mod announced;
+pub(super) mod checks;
 mod email;
+pub(super) mod folded;
+pub(super) mod identity;
 mod network;
 pub(super) mod numbers;
+pub(super) mod phones;
 pub(super) mod secrets;
 
+use announced::Announced;
+use folded::Folded;
 use secrets::ApiKeys;
 
 /// Where something was found: a byte range of the text, on character boundaries.
@@ -39,6 +46,7 @@ pub enum Scope {
 pub struct Detectors {
     enabled: [bool; Class::ALL.len()],
     api_keys: ApiKeys,
+    announced: Announced,
 }
 
 /// What one pass over a text tells about it: how many bytes of a kind it has.
@@ -79,7 +87,7 @@ impl Detectors {
     pub fn without<'a>(off: impl IntoIterator<Item = &'a Class>) -> Self {
         let mut enabled = [true; Class::ALL.len()];
         off.into_iter().for_each(|class| enabled[*class as usize] = false);
-        Self { enabled, api_keys: ApiKeys::new() }
+        Self { enabled, api_keys: ApiKeys::new(), announced: Announced::new() }
     }
 
     /// Whether `class` is looked for.
@@ -97,9 +105,33 @@ impl Detectors {
         }
     }
 
+    /// Looks at the text, and at what a reader sees of it where that differs.
+    fn collect(&self, text: &str, scope: Scope, signals: &Signals, findings: &mut Vec<Finding>) {
+        self.find(text, scope, signals, findings);
+        if (signals.foreign > 0 || signals.escapes > 0)
+            && let Some(folded) = Folded::of(text)
+        {
+            self.find_folded(&folded, scope, findings);
+        }
+    }
+
+    /// Adds what only the folded text shows.
+    fn find_folded(&self, folded: &Folded, scope: Scope, findings: &mut Vec<Finding>) {
+        // A replacement must not break an escape.
+        for finding in findings.iter_mut() {
+            (finding.start, finding.end) = folded.widened(finding.start, finding.end);
+        }
+        let mut seen = Vec::new();
+        self.find(&folded.text, scope, &Signals::of(folded.text.as_bytes()), &mut seen);
+        findings.extend(seen.into_iter().map(|f| {
+            let (start, end) = folded.source_range(f.start, f.end);
+            Finding { start, end, class: f.class }
+        }));
+    }
+
     /// Runs the detectors that could find something, by what the signals say. A gate may let through what has nothing,
     /// and must never hold back what has something: a property test compares with every gate open.
-    fn collect(&self, text: &str, _scope: Scope, signals: &Signals, findings: &mut Vec<Finding>) {
+    fn find(&self, text: &str, scope: Scope, signals: &Signals, findings: &mut Vec<Finding>) {
         if signals.long_run {
             self.api_keys.find(text, findings);
             secrets::find_tokens(text, findings);
@@ -108,13 +140,28 @@ impl Detectors {
             secrets::find_private_keys(text, findings);
         }
         if signals.colons > 0 {
-            network::find_urls(text, findings);
+            network::find_urls(text, scope, findings);
         }
         if signals.colons >= 2 || signals.dashes >= 5 || signals.dots >= 2 && signals.digits > 0 {
             network::find_addresses(text, findings);
         }
         if signals.ats > 0 {
             email::find(text, findings);
+        }
+        if scope == Scope::Prose {
+            if signals.dots > 0 {
+                network::find_domains(text, findings);
+            }
+            if email::may_be_spelled(text) {
+                email::find_spelled(text, findings);
+            }
+        }
+        self.announced.find_secrets(text, findings);
+        if signals.digits >= announced::FEWEST_DIGITS {
+            self.announced.find_numbers(text, findings);
+        }
+        if signals.digits >= identity::FEWEST_DIGITS {
+            identity::find(text, findings);
         }
         if signals.digits >= numbers::FEWEST_DIGITS && (signals.digits >= 7 || signals.dots >= 3) {
             accounts::find_ibans(text, findings);

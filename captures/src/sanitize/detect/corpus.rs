@@ -11,12 +11,14 @@ const ORDINARY: &str = include_str!("../testdata/ordinary_texts.txt");
 
 /// Labels of structured classes, and the least recall that a change may leave.
 const FLOORS: &[(&str, f64)] = &[
-    ("CREDIT_CARD", 0.95),
-    ("EMAIL_ADDRESS", 0.95),
-    ("IBAN_CODE", 0.95),
-    ("IP_ADDRESS", 0.95),
-    ("PHONE_NUMBER", 0.85),
-    ("US_SSN", 0.95),
+    ("CREDIT_CARD", 0.99),
+    ("DOMAIN_NAME", 0.99),
+    ("EMAIL_ADDRESS", 0.99),
+    ("IBAN_CODE", 0.99),
+    ("IP_ADDRESS", 0.99),
+    ("PHONE_NUMBER", 0.99),
+    ("US_DRIVER_LICENSE", 0.99),
+    ("US_SSN", 0.99),
 ];
 
 #[derive(serde::Deserialize)]
@@ -50,6 +52,8 @@ fn recall_on_labelled_sentences_does_not_fall() {
         let byte = |at: usize| sentence.text.char_indices().nth(at).map_or(sentence.text.len(), |(i, _)| i);
         for span in sentence.spans {
             let (start, end) = (byte(span.start), byte(span.end));
+            // The scheme of a URL names nobody.
+            let start = sentence.text[start..end].find("://").map_or(start, |scheme| start + scheme + 3);
             let left = left_over(&sentence.text, start, end, &findings);
             let name = span.r#type.clone();
             let row = table.entry(span.r#type).or_default();

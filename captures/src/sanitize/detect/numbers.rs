@@ -3,40 +3,51 @@
 //! Digits and the separators people put between them are read as one *run* of groups; each window of groups is then
 //! tried against the classes, the surest first.
 
-use super::{Finding, accounts, after, before};
+use super::{Finding, accounts, after, before, phones};
 use crate::sanitize::class::Class;
 
 /// `1.1.1.1` has four digits; nothing found here has fewer.
 pub(super) const FEWEST_DIGITS: u32 = 4;
 
-/// Groups looked at together; the longest form (a telephone number in pairs) has eight.
-const MAX_GROUPS: usize = 10;
+/// Groups looked at together; the longest form, a card digit by digit, has nineteen.
+const MAX_GROUPS: usize = 19;
 
-/// Words that say that a telephone number follows, and how many bytes before it they are looked for.
-const CONTEXT: &[&str] = &[
-    "phone", "call", "tel", "mobile", "cell", "fax", "dial", "whatsapp", "contact", "reach", "ring",
-    "text me",
-];
-const CONTEXT_BYTES: usize = 40;
+/// Digits tried together: a telephone number behind `00`, or a card.
+const MAX_DIGITS: usize = 19;
+
+/// Words before four numbers that are a version rather than an address.
+const VERSION_WORDS: &[&str] =
+    &["v", "ver", "version", "release", "build", "firmware", "rev", "revision", "update"];
 
 /// Digits with separators between groups of them.
 #[derive(Default)]
 struct Run {
-    /// Byte ranges of the groups.
-    groups: Vec<(usize, usize)>,
+    groups: Vec<Group>,
+    /// Those of all groups.
+    digits: Vec<u8>,
+}
+
+/// Neighbouring digits.
+#[derive(Clone, Copy)]
+pub(super) struct Group {
+    /// Where they stand in the text.
+    pub(super) start: usize,
+    pub(super) end: usize,
+    /// Where they stand among the digits of the run.
+    first: usize,
 }
 
 /// Some neighbouring groups of a run.
-struct Window<'a> {
-    text: &'a str,
-    groups: &'a [(usize, usize)],
-    digits: Vec<u8>,
+pub(super) struct Window<'a> {
+    pub(super) text: &'a str,
+    pub(super) groups: &'a [Group],
+    pub(super) digits: &'a [u8],
     /// What stands between the groups, when it is the same single character everywhere; `None` for a single group.
-    separator: Option<char>,
+    pub(super) separator: Option<char>,
     /// Whether the separators differ or are longer than one character.
-    mixed: bool,
+    pub(super) mixed: bool,
     /// The run goes on before or behind the window.
-    cut: bool,
+    pub(super) cut: bool,
 }
 
 /// Finds numbers of the classes [`Class::Card`], [`Class::Ssn`], [`Class::Ip`] and [`Class::Phone`].
@@ -45,11 +56,14 @@ pub(super) fn find(text: &str, findings: &mut Vec<Finding>) {
     let mut at = 0;
     while let Some(next) = run.read(text, at) {
         at = next;
+        if run.digits.len() < FEWEST_DIGITS as usize {
+            continue;
+        }
         let mut first = 0;
         while first < run.groups.len() {
             let longest = run.groups.len().min(first + MAX_GROUPS);
             let found = (first + 1..=longest).rev().find_map(|end| {
-                let window = Window::new(text, &run.groups, first, end);
+                let window = run.window(text, first, end)?;
                 window.classify().map(|class| (window.finding(class), end))
             });
             match found {
@@ -71,35 +85,8 @@ pub(in crate::sanitize) fn integer(digits: &str) -> Option<Class> {
     }
     match bytes.len() {
         9 if is_ssn(bytes) => Some(Class::Ssn),
-        10 | 11 if is_bare_phone(bytes) => Some(Class::Phone),
+        10 | 11 if phones::is_bare(bytes) => Some(Class::Phone),
         _ => None,
-    }
-}
-
-/// How many leading digits say where a telephone number is dialled to rather than whose it is.
-pub(in crate::sanitize) fn dialling_prefix_len(text: &str, digits: &[u8]) -> usize {
-    let kept = if text.contains('+') {
-        country_code_len(digits)
-    } else if digits.starts_with(b"00") {
-        2 + country_code_len(&digits[2..])
-    } else {
-        usize::from(digits.len() == 11 && digits[0] == b'1' || digits.starts_with(b"0"))
-    };
-    kept.min(digits.len())
-}
-
-/// ITU-T E.164: one digit for the zones 1 and 7, two for those listed, three for all others.
-fn country_code_len(digits: &[u8]) -> usize {
-    match digits {
-        [b'1' | b'7', ..] => 1,
-        [b'2', b'0' | b'7', ..]
-        | [b'3', b'0'..=b'4' | b'6' | b'9', ..]
-        | [b'4', b'0' | b'1' | b'3'..=b'9', ..]
-        | [b'5', b'1'..=b'8', ..]
-        | [b'6', b'0'..=b'6', ..]
-        | [b'8', b'1' | b'2' | b'4' | b'6', ..]
-        | [b'9', b'0'..=b'5' | b'8', ..] => 2,
-        _ => 3,
     }
 }
 
@@ -110,44 +97,46 @@ fn is_ssn(digits: &[u8]) -> bool {
         && &digits[5..] != b"0000"
 }
 
-/// A North American number without separators: area and exchange begin with 2 to 9.
-fn is_bare_phone(digits: &[u8]) -> bool {
-    let national = match digits {
-        [b'1', rest @ ..] if rest.len() == 10 => rest,
-        _ => digits,
-    };
-    national.len() == 10 && (b'2'..=b'9').contains(&national[0]) && (b'2'..=b'9').contains(&national[3])
-}
-
-/// The length of `x123`, ` ext. 123` and the like at the start of `rest`; 0 when there is no extension.
-fn extension_len(rest: &str) -> usize {
-    let word = rest.trim_start_matches(' ');
-    let number = ["extension", "ext.", "ext", "x"].iter().find_map(|mark| {
-        let head = word.get(..mark.len())?;
-        head.eq_ignore_ascii_case(mark).then(|| word[mark.len()..].trim_start_matches(' '))
-    });
-    let Some(number) = number else { return 0 };
-    let digits = number.bytes().take_while(u8::is_ascii_digit).count();
-    let ends = !number[digits..].starts_with(|c: char| c.is_alphanumeric());
-    if (1..=6).contains(&digits) && ends { rest.len() - number.len() + digits } else { 0 }
-}
-
 // === impl Run ===
 
 impl Run {
     /// Reads the first run at or behind `from`; returns where it ends.
     fn read(&mut self, text: &str, from: usize) -> Option<usize> {
         self.groups.clear();
+        self.digits.clear();
         let bytes = text.as_bytes();
         let mut at = from + bytes[from..].iter().position(u8::is_ascii_digit)?;
         loop {
             let end = at + bytes[at..].iter().position(|b| !b.is_ascii_digit()).unwrap_or(bytes.len() - at);
-            self.groups.push((at, end));
+            self.groups.push(Group { start: at, end, first: self.digits.len() });
+            self.digits.extend_from_slice(&bytes[at..end]);
             match next_group(text, end) {
                 Some(next) => at = next,
                 None => return Some(end),
             }
         }
+    }
+
+    /// The groups `first..end`; `None` when they have more digits than any number looked for.
+    fn window<'a>(&'a self, text: &'a str, first: usize, end: usize) -> Option<Window<'a>> {
+        let groups = &self.groups[first..end];
+        let last_digit = self.groups.get(end).map_or(self.digits.len(), |next| next.first);
+        let digits = &self.digits[groups[0].first..last_digit];
+        if !(FEWEST_DIGITS as usize..=MAX_DIGITS).contains(&digits.len()) {
+            return None;
+        }
+        let mut between = groups.windows(2).map(|pair| &text[pair[0].end..pair[1].start]);
+        let separator = between.next();
+        let mixed =
+            separator.is_some_and(|s| s.chars().nth(1).is_some()) || between.any(|s| Some(s) != separator);
+        Some(Window {
+            text,
+            groups,
+            digits,
+            separator: separator.and_then(|s| s.chars().next()),
+            mixed,
+            cut: first > 0 || end < self.groups.len(),
+        })
     }
 }
 
@@ -167,29 +156,31 @@ fn next_group(text: &str, from: usize) -> Option<usize> {
 fn is_separator(c: char) -> bool {
     matches!(
         c,
-        ' ' | '-' | '.' | '/' | '(' | ')' | '\u{a0}' | '\u{2009}' | '\u{202f}' | '\u{2010}'..='\u{2015}'
+        ' ' | '-'
+            | '.'
+            | '/'
+            | '('
+            | ')'
+            | '\u{a0}'
+            | '\u{b7}'
+            | '\u{2007}'
+            | '\u{2009}'
+            | '\u{202f}'
+            | '\u{2010}'..='\u{2015}' | '\u{2022}' | '\u{2212}'
     )
+}
+
+// === impl Group ===
+
+impl Group {
+    pub(super) fn len(&self) -> usize {
+        self.end - self.start
+    }
 }
 
 // === impl Window ===
 
-impl<'a> Window<'a> {
-    fn new(text: &'a str, groups: &'a [(usize, usize)], first: usize, end: usize) -> Self {
-        let window = &groups[first..end];
-        let digits = window.iter().flat_map(|(s, e)| text.as_bytes()[*s..*e].iter().copied()).collect();
-        let mut between = window.windows(2).map(|pair| &text[pair[0].1..pair[1].0]);
-        let separator = between.next();
-        let mixed = separator.is_some_and(|s| s.chars().count() > 1) || between.any(|s| Some(s) != separator);
-        Self {
-            text,
-            groups: window,
-            digits,
-            separator: separator.and_then(|s| s.chars().next()),
-            mixed,
-            cut: first > 0 || end < groups.len(),
-        }
-    }
-
+impl Window<'_> {
     fn classify(&self) -> Option<Class> {
         if self.is_card() {
             return Some(Class::Card);
@@ -207,58 +198,63 @@ impl<'a> Window<'a> {
         let start = self.start();
         // The plus says where the country code is.
         let plus = class == Class::Phone && before(self.text, start) == Some('+');
-        let extension = if class == Class::Phone { extension_len(&self.text[self.end()..]) } else { 0 };
+        let extension =
+            if class == Class::Phone { phones::extension_len(&self.text[self.end()..]) } else { 0 };
         Finding { start: start - usize::from(plus), end: self.end() + extension, class }
     }
 
-    fn start(&self) -> usize {
-        self.groups[0].0
+    pub(super) fn start(&self) -> usize {
+        self.groups[0].start
     }
 
-    fn end(&self) -> usize {
-        self.groups[self.groups.len() - 1].1
+    pub(super) fn end(&self) -> usize {
+        self.groups[self.groups.len() - 1].end
     }
 
-    fn lens(&self) -> impl Iterator<Item = usize> {
-        self.groups.iter().map(|(start, end)| end - start)
+    pub(super) fn lens(&self) -> impl Iterator<Item = usize> {
+        self.groups.iter().map(Group::len)
     }
 
-    fn has_lens(&self, lens: &[usize]) -> bool {
+    pub(super) fn has_lens(&self, lens: &[usize]) -> bool {
         self.lens().eq(lens.iter().copied())
     }
 
-    /// A plus sign makes it a telephone number, whose digits may pass Luhn's check as well.
+    /// A plus sign makes it a telephone number, whose digits may pass Luhn's check as well. A run of its own may be
+    /// grouped in any way; in a longer one, odd groupings would pass by chance.
     fn is_card(&self) -> bool {
-        if before(self.text, self.start()) == Some('+') {
+        if !(12..=19).contains(&self.digits.len()) || before(self.text, self.start()) == Some('+') {
             return false;
         }
-        let grouped = self.groups.len() == 1
-            || !self.mixed
-                && self.lens().all(|len| len >= 3)
-                && !matches!(self.separator, Some('/' | '(' | ')'));
-        grouped && (12..=19).contains(&self.digits.len()) && accounts::is_card(&self.digits)
+        let slashes = || self.text[self.start()..self.end()].contains(['/', '(', ')']);
+        let even = || !self.mixed && self.lens().all(|len| len >= 3);
+        (self.groups.len() == 1 || (even() || !self.cut) && !slashes()) && accounts::is_card(self.digits)
     }
 
     fn is_ssn(&self) -> bool {
-        self.has_lens(&[3, 2, 4]) && !self.mixed && self.separator != Some('/') && is_ssn(&self.digits)
+        self.has_lens(&[3, 2, 4]) && !self.mixed && self.separator != Some('/') && is_ssn(self.digits)
     }
 
     /// Four parts up to 255; `v1.2.3.4` is a version, and loopback names nobody.
     fn is_ipv4(&self) -> bool {
-        let part = |(start, end): &(usize, usize)| self.text[*start..*end].parse::<u8>().ok();
-        let canonical =
-            |(start, end): &(usize, usize)| end - start == 1 || self.text.as_bytes()[*start] != b'0';
+        let part = |g: &Group| self.text[g.start..g.end].parse::<u8>().ok();
+        let canonical = |g: &Group| g.len() == 1 || self.text.as_bytes()[g.start] != b'0';
         self.groups.len() == 4
             && !self.mixed
             && self.separator == Some('.')
             && !self.touches('.')
-            && !matches!(before(self.text, self.start()), Some('v' | 'V'))
             && self.groups.iter().all(|g| part(g).is_some() && canonical(g))
             && !matches!(&self.text[self.start()..self.end()], "127.0.0.1" | "0.0.0.0")
+            && !self.is_version()
+    }
+
+    fn is_version(&self) -> bool {
+        let head = self.text[..self.start()].trim_end_matches([' ', ':', '=', '-', '.', '#']);
+        let word = &head[head.trim_end_matches(|c: char| c.is_ascii_alphabetic()).len()..];
+        VERSION_WORDS.iter().any(|v| word.eq_ignore_ascii_case(v))
     }
 
     /// Whether the window is part of a longer number joined by `separator`.
-    fn touches(&self, separator: char) -> bool {
+    pub(super) fn touches(&self, separator: char) -> bool {
         let digit = |c: Option<char>| c.is_some_and(|c| c.is_ascii_digit());
         let (start, end) = (self.start(), self.end());
         self.cut
@@ -266,93 +262,13 @@ impl<'a> Window<'a> {
                 || self.text[end..].strip_prefix(separator).is_some_and(|s| digit(s.chars().next())))
     }
 
-    fn is_phone(&self) -> bool {
-        let (previous, next) = (before(self.text, self.start()), after(self.text, self.end()));
-        let word = |c: char| c.is_alphanumeric() || c == '_';
-        if previous.is_some_and(|c| word(c) || matches!(c, '$' | '€' | '£' | '#'))
-            || next.is_some_and(|c| word(c) && !matches!(c, 'x' | 'e') || c == '%')
-            || self.has_double_separator()
-        {
-            return false;
-        }
-        let international =
-            previous == Some('+') || self.digits.starts_with(b"00") && self.digits.len() >= 11;
-        if international {
-            return (8..=15 + 2).contains(&self.digits.len());
-        }
-        if self.touches('.') || self.touches('-') || self.touches('/') {
-            return false;
-        }
-        self.is_north_american() || self.is_national() || self.is_spaced_mobile() || self.is_announced()
+    /// What stands before the window.
+    pub(super) fn previous(&self) -> Option<char> {
+        before(self.text, self.start())
     }
 
-    /// Two separators in a row are fine around parentheses only.
-    fn has_double_separator(&self) -> bool {
-        self.groups.windows(2).any(|pair| {
-            let between = &self.text[pair[0].1..pair[1].0];
-            between.chars().count() > 1 && !between.contains(['(', ')']) && between != " - "
-        })
-    }
-
-    /// `212-555-0123`, `(212) 555-0123`, `1.212.555.0123`, `2125550123`.
-    fn is_north_american(&self) -> bool {
-        match self.groups.len() {
-            1 => is_bare_phone(&self.digits),
-            2 => {
-                self.has_lens(&[3, 7]) && self.opened(0)
-                    || self.has_lens(&[6, 4]) && is_bare_phone(&self.digits)
-            }
-            3 => self.has_lens(&[3, 3, 4]),
-            4 => {
-                self.has_lens(&[1, 3, 3, 4]) && self.digits[0] == b'1'
-                    || self.has_lens(&[3, 3, 3, 4]) && self.digits[0] == b'0'
-            }
-            _ => false,
-        }
-    }
-
-    /// A trunk zero, or an area code in parentheses: `020 7946 0958`, `(030) 1234567`, `01 23 45 67 89`.
-    fn is_national(&self) -> bool {
-        let count = self.digits.len();
-        if self.groups.len() == 1 {
-            return (10..=11).contains(&count) && self.digits[0] == b'0' && self.digits[1] != b'0';
-        }
-        let trunk = self.digits[0] == b'0' && (9..=12).contains(&count);
-        let area = self.opened(0) && (7..=12).contains(&count);
-        (trunk || area) && !self.is_date_or_decimal() && self.lens().skip(1).all(|len| (2..=8).contains(&len))
-    }
-
-    /// Numbers without trunk zero, as written in Spain, Poland, Denmark: `612 34 56 78`, `612 345 678`, `71-33-52-22`.
-    fn is_spaced_mobile(&self) -> bool {
-        let nine = self.has_lens(&[3, 2, 2, 2]) || self.has_lens(&[3, 3, 3]) && self.separator != Some('.');
-        let eight = self.has_lens(&[2, 2, 2, 2]) && self.separator == Some('-') && !self.cut;
-        !self.mixed
-            && (eight || nine && self.separator != Some('/') && (b'5'..=b'9').contains(&self.digits[0]))
-    }
-
-    /// Any other grouping (`467 3395`, `9472 7916`) behind a word that announces a telephone number.
-    fn is_announced(&self) -> bool {
-        if !(7..=15).contains(&self.digits.len()) || self.groups.len() > 5 || self.is_date_or_decimal() {
-            return false;
-        }
-        let mut from = self.start().saturating_sub(CONTEXT_BYTES);
-        while !self.text.is_char_boundary(from) {
-            from += 1;
-        }
-        let context = self.text[from..self.start()].to_ascii_lowercase();
-        CONTEXT.iter().any(|word| context.contains(word))
-    }
-
-    fn is_date_or_decimal(&self) -> bool {
-        let date = !self.mixed
-            && self.groups.len() == 3
-            && (self.has_lens(&[2, 2, 4]) || self.has_lens(&[2, 2, 2]) || self.has_lens(&[4, 2, 2]));
-        date || self.groups.len() == 2 && self.separator == Some('.')
-    }
-
-    /// Whether group `i` stands in parentheses.
-    fn opened(&self, i: usize) -> bool {
-        let (start, end) = self.groups[i];
-        before(self.text, start) == Some('(') && after(self.text, end) == Some(')')
+    /// What stands behind it.
+    pub(super) fn next(&self) -> Option<char> {
+        after(self.text, self.end())
     }
 }

@@ -18,8 +18,16 @@ const ISSUERS: &[(&str, usize, Rest)] = &[
     ("ASIA", 16, Rest::Upper),
     ("AROA", 16, Rest::Upper),
     ("AIDA", 16, Rest::Upper),
+    ("AGPA", 16, Rest::Upper),
+    ("ANPA", 16, Rest::Upper),
+    ("ABIA", 16, Rest::Upper),
+    ("ACCA", 16, Rest::Upper),
+    ("AIPA", 16, Rest::Upper),
+    ("ANVA", 16, Rest::Upper),
     ("AIza", 30, Rest::Url),
     ("ya29.", 20, Rest::Url),
+    ("GOCSPX-", 20, Rest::Url),
+    ("1//0", 25, Rest::Url),
     ("ghp_", 30, Rest::Alnum),
     ("gho_", 30, Rest::Alnum),
     ("ghu_", 30, Rest::Alnum),
@@ -29,13 +37,25 @@ const ISSUERS: &[(&str, usize, Rest)] = &[
     ("glpat-", 20, Rest::Url),
     ("gldt-", 20, Rest::Url),
     ("glrt-", 20, Rest::Url),
+    ("glcbt-", 20, Rest::Url),
+    ("glptt-", 20, Rest::Url),
+    ("glft-", 20, Rest::Url),
+    ("glimt-", 20, Rest::Url),
+    ("glagent-", 20, Rest::Url),
+    ("glsoat-", 20, Rest::Url),
+    ("gloas-", 20, Rest::Url),
     ("xoxa-", 10, Rest::Url),
     ("xoxb-", 10, Rest::Url),
+    ("xoxc-", 10, Rest::Url),
+    ("xoxd-", 10, Rest::Url),
     ("xoxe-", 10, Rest::Url),
+    ("xoxe.", 10, Rest::Url),
+    ("xoxo-", 10, Rest::Url),
     ("xoxp-", 10, Rest::Url),
     ("xoxr-", 10, Rest::Url),
     ("xoxs-", 10, Rest::Url),
     ("xapp-", 10, Rest::Url),
+    ("xwfp-", 10, Rest::Url),
     ("sk_live_", 10, Rest::Alnum),
     ("sk_test_", 10, Rest::Alnum),
     ("rk_live_", 10, Rest::Alnum),
@@ -46,12 +66,81 @@ const ISSUERS: &[(&str, usize, Rest)] = &[
     ("sk-", 20, Rest::Url),
     ("sk-ant-", 20, Rest::Url),
     ("sk-proj-", 20, Rest::Url),
+    ("sk-or-", 20, Rest::Url),
+    ("sk-svcacct-", 20, Rest::Url),
+    ("gsk_", 20, Rest::Alnum),
+    ("xai-", 20, Rest::Url),
+    ("pplx-", 20, Rest::Url),
+    ("r8_", 20, Rest::Alnum),
+    ("nvapi-", 20, Rest::Url),
+    ("tvly-", 20, Rest::Url),
+    ("jina_", 20, Rest::Url),
+    ("lsv2_pt_", 20, Rest::Url),
+    ("lsv2_sk_", 20, Rest::Url),
+    ("pcsk_", 20, Rest::Url),
     ("hf_", 30, Rest::Alnum),
+    ("api_org_", 30, Rest::Alnum),
     ("npm_", 30, Rest::Alnum),
     ("pypi-", 40, Rest::Url),
+    ("rubygems_", 40, Rest::Alnum),
+    ("dckr_pat_", 20, Rest::Url),
     ("dop_v1_", 60, Rest::Alnum),
+    ("doo_v1_", 60, Rest::Alnum),
+    ("dor_v1_", 60, Rest::Alnum),
+    ("fo1_", 30, Rest::Url),
+    ("nfp_", 30, Rest::Alnum),
+    ("sbp_", 30, Rest::Alnum),
+    ("HRKU-", 30, Rest::Url),
+    ("hvs.", 20, Rest::Url),
+    ("hvb.", 20, Rest::Url),
+    ("hvr.", 20, Rest::Url),
+    ("dp.pt.", 30, Rest::Alnum),
+    ("dp.st.", 30, Rest::Url),
+    ("pul-", 40, Rest::Hex),
+    ("dapi", 32, Rest::Hex),
     ("shpat_", 30, Rest::Alnum),
+    ("shpca_", 30, Rest::Alnum),
+    ("shppa_", 30, Rest::Alnum),
+    ("shpss_", 30, Rest::Alnum),
+    ("sq0atp-", 20, Rest::Url),
+    ("sq0csp-", 20, Rest::Url),
+    ("EAAA", 40, Rest::Url),
+    ("EZAK", 40, Rest::Alnum),
+    ("EZTK", 40, Rest::Alnum),
+    ("shippo_live_", 30, Rest::Alnum),
+    ("shippo_test_", 30, Rest::Alnum),
+    ("access_token$production$", 30, Rest::Url),
     ("SG.", 20, Rest::Url),
+    ("key-", 32, Rest::Hex),
+    ("AC", 32, Rest::Hex),
+    ("SK", 32, Rest::Hex),
+    ("xkeysib-", 40, Rest::Url),
+    ("re_", 20, Rest::Url),
+    ("PMAK-", 30, Rest::Url),
+    ("lin_api_", 30, Rest::Alnum),
+    ("NRAK-", 20, Rest::Upper),
+    ("NRJS-", 15, Rest::Alnum),
+    ("NRII-", 20, Rest::Url),
+    ("glsa_", 30, Rest::Url),
+    ("glc_", 30, Rest::Url),
+    ("figd_", 30, Rest::Url),
+    ("ntn_", 30, Rest::Alnum),
+    ("secret_", 40, Rest::Alnum),
+    ("CFPAT-", 30, Rest::Url),
+    ("ATATT3", 50, Rest::Url),
+    ("ATCTT3", 50, Rest::Url),
+    ("sntrys_", 30, Rest::Url),
+    ("sntryu_", 30, Rest::Alnum),
+    ("sgp_", 40, Rest::Alnum),
+    ("pscale_tkn_", 30, Rest::Url),
+    ("pscale_pw_", 30, Rest::Url),
+    ("pscale_oauth_", 30, Rest::Url),
+    ("rdme_", 40, Rest::Alnum),
+    ("AGE-SECRET-KEY-1", 50, Rest::Upper),
+    ("phc_", 30, Rest::Alnum),
+    ("phx_", 30, Rest::Alnum),
+    ("fio-u-", 30, Rest::Url),
+    ("sl.", 60, Rest::Url),
     ("eyJ", 10, Rest::Jwt),
 ];
 
@@ -60,6 +149,8 @@ const ISSUERS: &[(&str, usize, Rest)] = &[
 enum Rest {
     /// Upper-case letters and digits.
     Upper,
+    /// Lower-case hex digits.
+    Hex,
     /// Letters and digits.
     Alnum,
     /// Letters, digits, `-`, `_` and `.`.
@@ -81,7 +172,7 @@ impl ApiKeys {
         let prefixes = AhoCorasick::builder()
             .match_kind(MatchKind::LeftmostLongest)
             .build(ISSUERS.iter().map(|(prefix, ..)| prefix))
-            .expect("three dozen short fixed patterns fit any automaton");
+            .expect("some dozens of short fixed patterns fit any automaton");
         Self { prefixes }
     }
 
@@ -97,8 +188,8 @@ impl ApiKeys {
             let class = if kind == Rest::Jwt { Class::Jwt } else { Class::ApiKey };
             let real = match kind {
                 Rest::Jwt => is_jwt_rest(rest, shortest),
-                // `sk-` also begins words; a key has digits.
-                _ => rest.len() >= shortest && (prefix != "sk-" || rest.bytes().any(|b| b.is_ascii_digit())),
+                // Short prefixes also begin words; a key has digits.
+                _ => rest.len() >= shortest && (prefix.len() > 4 || rest.bytes().any(|b| b.is_ascii_digit())),
             };
             if real {
                 findings.push(Finding { start: hit.start(), end: hit.end() + rest.len(), class });
@@ -110,6 +201,7 @@ impl ApiKeys {
 impl Rest {
     fn holds(self, c: char) -> bool {
         match self {
+            Self::Hex => c.is_ascii_digit() || ('a'..='f').contains(&c),
             Self::Upper => c.is_ascii_uppercase() || c.is_ascii_digit(),
             Self::Alnum => c.is_ascii_alphanumeric(),
             Self::Url | Self::Jwt => c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'),

@@ -1,7 +1,7 @@
 //! Replacements whose digits obey a rule: check digits, ranges, country codes.
 
 use super::{Stream, shaped};
-use crate::sanitize::detect::{accounts, numbers};
+use crate::sanitize::detect::{accounts, checks, identity, phones};
 use crate::sanitize::letters;
 
 /// A card number of the same scheme and length with a right Luhn digit.
@@ -13,7 +13,7 @@ pub(super) fn card(text: &str, key: &[u8; 32]) -> String {
         let Some((check, body)) = digits.split_last_mut() else { return };
         body.iter_mut().skip(scheme).for_each(|d| *d = stream.digit());
         *check = b'0';
-        let missing = (10 - accounts::luhn_sum(digits) % 10) % 10;
+        let missing = (10 - checks::luhn_sum(digits) % 10) % 10;
         if let Some(check) = digits.last_mut() {
             *check = b'0' + missing as u8;
         }
@@ -52,7 +52,7 @@ pub(super) fn phone(text: &str, key: &[u8; 32]) -> String {
         return phone(text, key) + &extension;
     }
     let original = digits_of(text);
-    let kept = numbers::dialling_prefix_len(text, &original);
+    let kept = phones::dialling_prefix_len(text, &original);
     let mut stream = Stream::new(key, &original[kept..]);
     let drawn = retry(&original, |digits| {
         for (i, d) in digits.iter_mut().enumerate().skip(kept) {
@@ -78,6 +78,18 @@ pub(super) fn ssn(text: &str, key: &[u8; 32]) -> String {
         }
     });
     written(text, drawn, &mut stream)
+}
+
+/// An identity, tax or bank number of the same form with right check digits; where the form is unknown, other
+/// characters of the same kinds.
+pub(super) fn identity(text: &str, key: &[u8; 32]) -> String {
+    let original: Vec<u8> =
+        text.bytes().filter(u8::is_ascii_alphanumeric).map(|b| b.to_ascii_uppercase()).collect();
+    let mut stream = Stream::new(key, &original);
+    match identity::redraw(&original, |limit| stream.next() % limit.max(1)) {
+        Some(drawn) => written(text, Some(drawn), &mut stream),
+        None => shaped(text, &mut stream, letters::replace),
+    }
 }
 
 /// An address with as many digits in each part.

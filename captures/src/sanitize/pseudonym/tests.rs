@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
-use super::super::detect::{Detectors, Scope, accounts};
+use super::super::detect::{Detectors, Scope, accounts, checks};
 use super::*;
 
 fn key(fill: &str) -> Key {
@@ -43,6 +43,15 @@ const VALUES: &[(Class, &str)] = &[
     (Class::Mac, "00:1B:44:11:3A:B7"),
     (Class::Token, "123e4567-e89b-42d3-a456-426614174000"),
     (Class::Url, "user:secret"),
+    (Class::NationalId, "AB 12 34 56 C"),
+    (Class::NationalId, "111.444.777-35"),
+    (Class::NationalId, "2341 2341 2346"),
+    (Class::NationalId, "RSSMRA85T10A562S"),
+    (Class::NationalId, "11010519491231002X"),
+    (Class::Email, "john%40example.com"),
+    (Class::Email, "john&#64;example.com"),
+    (Class::Card, "４２４２ ４２４２ ４２４２ ４２４２"),
+    (Class::Card, "4242\u{200b}4242&nbsp;4242%204242"),
 ];
 
 #[test]
@@ -164,7 +173,7 @@ proptest! {
     fn check_digits_are_right(body in "[0-9]{14}", bban in "[0-9]{18}") {
         let p = pseudonyms();
         let mut card: Vec<u8> = format!("4{body}0").into_bytes();
-        let check = (10 - accounts::luhn_sum(&card) % 10) % 10;
+        let check = (10 - checks::luhn_sum(&card) % 10) % 10;
         card[15] = b'0' + check as u8;
         let new = p.finding(Class::Card, std::str::from_utf8(&card).unwrap());
         prop_assert!(accounts::is_card(new.as_bytes()) && new.starts_with('4'));
