@@ -68,7 +68,7 @@ impl Pseudonyms {
             Class::Iban => numbers::iban(text, key),
             Class::Phone => numbers::phone(text, key),
             Class::Ssn => numbers::ssn(text, key),
-            Class::NationalId | Class::BankAccount | Class::License => numbers::identity(text, key),
+            Class::NationalId | Class::BankAccount | Class::License => numbers::identity(class, text, key),
             Class::Ip if !text.contains(':') => numbers::ipv4(text, key),
             Class::Ip | Class::Mac => {
                 let canonical = text.to_ascii_lowercase();

@@ -11,6 +11,10 @@ const DOT_WORDS: &[&str] = &[
     "(.)", "[.]",
 ];
 
+/// Words that stand behind "at" without being a domain.
+const NO_DOMAINS: &[&str] =
+    &["the", "a", "an", "my", "your", "our", "this", "that", "all", "least", "home", "work"];
+
 /// An address: local part, at sign, a domain with a dot or an IP address in brackets. Letters beyond ASCII are allowed
 /// (RFC 6531), and so is a local part in quotation marks.
 pub(super) fn find(text: &str, findings: &mut Vec<Finding>) {
@@ -65,7 +69,7 @@ pub(super) fn find_spelled(text: &str, findings: &mut Vec<Finding>) {
             && !is(i, AT_WORDS)
     };
     for at in (1..pieces.len()).filter(|i| is(*i, AT_WORDS)) {
-        if !label(at - 1) || !label(at + 1) {
+        if !label(at - 1) || !label(at + 1) || is(at + 1, NO_DOMAINS) {
             continue;
         }
         let mut first = at - 1;

@@ -8,7 +8,7 @@ use crate::sanitize::class::Class;
 
 mod forms;
 
-use forms::{FORMS, Form};
+use forms::{BANK_FORMS, FORMS, Form};
 
 /// The longest form has eighteen characters.
 const MAX_CHARS: usize = 18;
@@ -123,9 +123,14 @@ fn is_free_behind(text: &str, end: usize) -> bool {
 }
 
 /// Draws another number of the form that `original` (upper case, no separators) has: `draw(limit)` gives a number below
-/// `limit`. `None` when it has no known form, or chance keeps finding none.
-pub(in crate::sanitize) fn redraw(original: &[u8], mut draw: impl FnMut(u32) -> u32) -> Option<Vec<u8>> {
-    let form = FORMS.iter().find(|form| form.matches(original))?;
+/// `limit`. `None` when it has no known form, or chance keeps finding none. A number of a bank is tried as such first.
+pub(in crate::sanitize) fn redraw(
+    class: Class,
+    original: &[u8],
+    mut draw: impl FnMut(u32) -> u32,
+) -> Option<Vec<u8>> {
+    let banks = if class == Class::BankAccount { BANK_FORMS } else { &[] };
+    let form = banks.iter().chain(FORMS).find(|form| form.matches(original))?;
     (0..64).find_map(|_| {
         let mut drawn = original.to_vec();
         form.fill(&mut drawn, &mut draw);
@@ -136,7 +141,7 @@ pub(in crate::sanitize) fn redraw(original: &[u8], mut draw: impl FnMut(u32) -> 
 /// Whether `chars` (upper case, no separators) is a number of a known form with right check digits.
 #[cfg(test)]
 pub(in crate::sanitize) fn is_valid(chars: &[u8]) -> bool {
-    FORMS.iter().any(|form| form.matches(chars))
+    BANK_FORMS.iter().chain(FORMS).any(|form| form.matches(chars))
 }
 
 // === impl Chars ===

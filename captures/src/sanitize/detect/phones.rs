@@ -249,7 +249,11 @@ impl Window<'_> {
     /// `212-555-0123`, `(212) 555-0123`, `1.212.555.0123`, `2125550123`.
     fn is_north_american(&self) -> bool {
         match self.groups.len() {
-            1 => matches!(self.digits.len(), 10 | 11) && is_bare(self.digits),
+            // Seconds since 1970 have ten digits, too, and begin with a one.
+            1 => {
+                self.digits.len() == 10 && self.digits[0] >= b'2'
+                    || self.digits.len() == 11 && is_bare(self.digits)
+            }
             2 => self.has_lens(&[3, 7]) && self.opened(0) || self.has_lens(&[6, 4]) && is_bare(self.digits),
             3 => self.has_lens(&[3, 3, 4]),
             4 => {

@@ -1,6 +1,7 @@
 //! Replacements whose digits obey a rule: check digits, ranges, country codes.
 
 use super::{Stream, shaped};
+use crate::sanitize::class::Class;
 use crate::sanitize::detect::{accounts, checks, identity, phones};
 use crate::sanitize::letters;
 
@@ -82,11 +83,11 @@ pub(super) fn ssn(text: &str, key: &[u8; 32]) -> String {
 
 /// An identity, tax or bank number of the same form with right check digits; where the form is unknown, other
 /// characters of the same kinds.
-pub(super) fn identity(text: &str, key: &[u8; 32]) -> String {
+pub(super) fn identity(class: Class, text: &str, key: &[u8; 32]) -> String {
     let original: Vec<u8> =
         text.bytes().filter(u8::is_ascii_alphanumeric).map(|b| b.to_ascii_uppercase()).collect();
     let mut stream = Stream::new(key, &original);
-    match identity::redraw(&original, |limit| stream.next() % limit.max(1)) {
+    match identity::redraw(class, &original, |limit| stream.next() % limit.max(1)) {
         Some(drawn) => written(text, Some(drawn), &mut stream),
         None => shaped(text, &mut stream, letters::replace),
     }

@@ -143,6 +143,16 @@ pub(super) const FORMS: &[Form] = &[
     }),
 ];
 
+/// Numbers of banks: United States (routing), Mexico (CLABE), India (IFSC). They are found behind telling words.
+pub(super) const BANK_FORMS: &[Form] = &[
+    form("[0-3]9999999c", &[], |d| weighted(d, &[3, 7, 1, 3, 7, 1, 3, 7, 1]).is_multiple_of(10)),
+    form("99999999999999999c", &[], |d| {
+        let sum: u32 = d[..17].iter().zip([3, 7, 1].iter().cycle()).map(|(d, w)| value(*d) * w % 10).sum();
+        (10 - sum % 10) % 10 == value(d[17])
+    }),
+    form("AAAA[0]NNNNNN", &[], any),
+];
+
 fn any(_: &[u8]) -> bool {
     true
 }
