@@ -4,6 +4,8 @@
 //! sentence ("driver's license number is", "Konto-Nr.:"); a value must then have enough digits, or, for secrets, follow
 //! an assignment.
 
+use std::sync::LazyLock;
+
 use aho_corasick::AhoCorasick;
 
 use super::{Finding, after, before};
@@ -50,6 +52,10 @@ enum Kind {
     },
 }
 
+/// Built once, because building takes longer than a thousand texts; a clone shares the tables.
+static NUMBERS: LazyLock<AhoCorasick> = LazyLock::new(|| automaton(NUMBER_WORDS));
+static SECRETS: LazyLock<AhoCorasick> = LazyLock::new(|| automaton(SECRET_WORDS));
+
 /// Finds announced values.
 #[derive(Clone, Debug)]
 pub(super) struct Announced {
@@ -61,7 +67,7 @@ pub(super) struct Announced {
 
 impl Announced {
     pub(super) fn new() -> Self {
-        Self { numbers: automaton(NUMBER_WORDS), secrets: automaton(SECRET_WORDS) }
+        Self { numbers: NUMBERS.clone(), secrets: SECRETS.clone() }
     }
 
     /// Identity papers, accounts, cards and codes; the text must have digits.

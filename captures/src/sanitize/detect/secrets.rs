@@ -1,5 +1,7 @@
 //! Secrets that machines made: keys, web tokens, random-looking strings.
 
+use std::sync::LazyLock;
+
 use aho_corasick::{AhoCorasick, MatchKind};
 
 use super::{Finding, before};
@@ -159,6 +161,14 @@ enum Rest {
     Jwt,
 }
 
+/// Built once; a clone shares the tables.
+static PREFIXES: LazyLock<AhoCorasick> = LazyLock::new(|| {
+    AhoCorasick::builder()
+        .match_kind(MatchKind::LeftmostLongest)
+        .build(ISSUERS.iter().map(|(prefix, ..)| prefix))
+        .expect("some dozens of short fixed patterns fit any automaton")
+});
+
 /// Finds keys by the prefixes of their issuers, and JSON web tokens by theirs.
 #[derive(Clone, Debug)]
 pub(super) struct ApiKeys {
@@ -169,11 +179,7 @@ pub(super) struct ApiKeys {
 
 impl ApiKeys {
     pub(super) fn new() -> Self {
-        let prefixes = AhoCorasick::builder()
-            .match_kind(MatchKind::LeftmostLongest)
-            .build(ISSUERS.iter().map(|(prefix, ..)| prefix))
-            .expect("some dozens of short fixed patterns fit any automaton");
-        Self { prefixes }
+        Self { prefixes: PREFIXES.clone() }
     }
 
     pub(super) fn find(&self, text: &str, findings: &mut Vec<Finding>) {
