@@ -126,6 +126,8 @@ pub enum Ending {
     UpstreamReset,
     /// The recorder was shut down while the exchange was still going on.
     Shutdown,
+    /// Nobody saw it: the exchange was imported from a file that holds no response to this request.
+    Unobserved,
     /// A code written by a newer producer.
     Unknown(u8),
 }
@@ -234,6 +236,7 @@ impl Ending {
             Self::UpstreamClosed => 2,
             Self::UpstreamReset => 3,
             Self::Shutdown => 4,
+            Self::Unobserved => 5,
             Self::Unknown(code) => code,
         }
     }
@@ -246,8 +249,14 @@ impl Ending {
             2 => Self::UpstreamClosed,
             3 => Self::UpstreamReset,
             4 => Self::Shutdown,
+            5 => Self::Unobserved,
             other => Self::Unknown(other),
         }
+    }
+
+    /// The ending of a name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        (0..=5).map(Self::from_code).find(|ending| ending.name() == name)
     }
 
     /// Name for people and JSON.
@@ -258,6 +267,7 @@ impl Ending {
             Self::UpstreamClosed => "upstream_closed",
             Self::UpstreamReset => "upstream_reset",
             Self::Shutdown => "shutdown",
+            Self::Unobserved => "unobserved",
             Self::Unknown(_) => "unknown",
         }
     }
@@ -286,6 +296,11 @@ impl Place {
             4 => Self::ResponseBody,
             other => Self::Unknown(other),
         }
+    }
+
+    /// The place of a name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        (0..=4).map(Self::from_code).find(|place| place.name() == name)
     }
 
     /// Name for people and JSON.
@@ -319,6 +334,11 @@ impl HttpVersion {
             20 => Some(Self::Http2),
             _ => None,
         }
+    }
+
+    /// The version of a name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Http10, Self::Http11, Self::Http2].into_iter().find(|version| version.name() == name)
     }
 
     /// `HTTP/1.1` and the like.

@@ -8,6 +8,8 @@
 //! - [`segment`]: one `*.ucap` file: writer and reader, block by block (`docs/capture-format.md`).
 //! - [`capture`]: an ordered set of segments: exchanges by arrival, statistics, verification.
 //! - [`source`]: where the bytes of a segment lie: a file, or a store that another crate knows.
+//! - [`http1`]: heads of HTTP/1 messages, as the recorder and the importers read them.
+//! - [`interchange`]: captures from and to the files of other tools.
 //! - [`samples`]: real texts and arrivals that the demo and the tests use.
 //!
 //! This crate knows no network.
@@ -15,6 +17,8 @@
 pub mod capture;
 pub mod conservation;
 pub mod exchange;
+pub mod http1;
+pub mod interchange;
 pub mod samples;
 pub mod sanitize;
 mod secret;

@@ -11,7 +11,7 @@ use crate::tap::Reason;
 /// Largest head that is followed.
 pub(crate) const MAX_HEAD: usize = 64 * 1024;
 /// Most fields of a head.
-pub(crate) const MAX_HEADERS: usize = 128;
+pub(crate) const MAX_HEADERS: usize = understudy_captures::http1::MAX_FIELDS;
 
 /// Finds the end of a head in bytes that come in pieces. Its findings depend on the bytes seen so far, not on how
 /// they were cut.

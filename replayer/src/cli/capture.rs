@@ -1,6 +1,9 @@
-//! `understudy capture`: what is in a capture, is it whole, and its exchanges in text.
+//! `understudy capture`: what is in a capture, is it whole, its exchanges in text, and the way to other tools' files.
 
 mod cat;
+mod export;
+mod import;
+mod notes;
 mod policy;
 mod scan;
 mod stats;
@@ -39,6 +42,10 @@ enum Command {
     Scan(scan::Args),
     /// Check a sanitizing policy, and see what it does to a request
     Policy(policy::Args),
+    /// Make a capture of other tools' files: GoReplay, HAR, JSON Lines, arrival traces, nginx logs
+    Import(import::Args),
+    /// Write a capture for other tools: GoReplay, HAR, JSON Lines, k6, vegeta, wrk
+    Export(export::Args),
 }
 
 /// Where a capture is and who reads the output.
@@ -60,6 +67,8 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<ExitCode, Failure> {
         Command::Cat(args) => cat::run(&args, out),
         Command::Scan(args) => scan::run(&args, out),
         Command::Policy(args) => policy::run(&args, out),
+        Command::Import(args) => import::run(&args, out),
+        Command::Export(args) => export::run(&args, out),
     }
 }
 

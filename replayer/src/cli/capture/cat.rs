@@ -4,11 +4,11 @@ use std::io::{self, BufWriter, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use serde_json::{Map, Value, json};
 use understudy_captures::capture::Damage;
+use understudy_captures::interchange::jsonl;
 use understudy_captures::{Body, Capture, Exchange, Headers};
 
-use super::text::{Shown, put, span};
+use super::text::{Shown, span};
 use super::{print_damage, printed, unreadable};
 use crate::cli::Failure;
 
@@ -120,60 +120,6 @@ fn print_fields(mark: char, fields: &Headers, out: &mut dyn Write) -> io::Result
 // === for machines ===
 
 fn print_json_line(exchange: &Exchange, out: &mut dyn Write) -> io::Result<()> {
-    serde_json::to_writer(&mut *out, &to_json(exchange))?;
+    serde_json::to_writer(&mut *out, &jsonl::to_json(exchange))?;
     writeln!(out)
-}
-
-fn to_json(exchange: &Exchange) -> Value {
-    let request = &exchange.request;
-    let mut asked = Map::new();
-    put(&mut asked, "method", &request.method);
-    put(&mut asked, "target", &request.target);
-    asked.insert("version".into(), request.version.name().into());
-    put_message(&mut asked, &request.headers, &request.body, &request.trailers);
-    let answered = exchange.response.as_ref().map(|response| {
-        let mut map = Map::new();
-        map.insert("status".into(), response.status.into());
-        map.insert("version".into(), response.version.name().into());
-        put_message(&mut map, &response.headers, &response.body, &response.trailers);
-        map
-    });
-    let redaction = |r: &understudy_captures::exchange::Redaction| json!({ "class": *r.class, "place": r.place.name(), "count": r.count });
-    json!({
-        "id": exchange.id.to_string(),
-        "connection": exchange.connection,
-        "index": exchange.index,
-        "arrival": exchange.arrival.to_string(),
-        "request": asked,
-        "response": answered,
-        "ending": exchange.ending.name(),
-        "timing_ns": {
-            "request_end": exchange.timing.request_end,
-            "response_start": exchange.timing.response_start,
-            "end": exchange.timing.end,
-        },
-        "chunks": exchange.chunks.iter().map(|c| json!([c.offset, c.len])).collect::<Vec<_>>(),
-        "redactions": exchange.redactions.iter().map(redaction).collect::<Vec<_>>(),
-        "trace_id": exchange.trace_id.map(|id| format!("{id:032x}")),
-    })
-}
-
-fn put_message(map: &mut Map<String, Value>, headers: &Headers, body: &Body, trailers: &Headers) {
-    map.insert("headers".into(), fields(headers));
-    put(map, "body", &body.bytes);
-    map.insert("original_len".into(), body.original_len.into());
-    map.insert("decoded_from".into(), body.decoded_from.clone().into());
-    map.insert("truncated".into(), body.truncated.into());
-    map.insert("trailers".into(), fields(trailers));
-}
-
-/// An array of objects: names may repeat, and their order is part of the recording.
-fn fields(headers: &Headers) -> Value {
-    let field = |(name, value)| {
-        let mut map = Map::new();
-        put(&mut map, "name", name);
-        put(&mut map, "value", value);
-        Value::Object(map)
-    };
-    headers.iter().map(field).collect()
 }

@@ -8,7 +8,7 @@ use clap::Parser;
 use understudy_captures::conservation::Conservation;
 use understudy_captures::exchange::{Ending, Exchange, ExchangeId, HttpVersion, Timing, UnixNanos};
 use understudy_captures::segment::{Origin, Writer, WriterConfig};
-use understudy_captures::{Body, Headers, Key, Policy, Request, Response, Sanitizer};
+use understudy_captures::{Body, Capture, Headers, Key, Policy, Request, Response, Sanitizer};
 
 use super::*;
 use crate::cli::Cli;
@@ -238,16 +238,108 @@ fn bytes_of_traffic_cannot_steer_a_terminal() {
 }
 
 #[test]
-fn bytes_that_are_no_text_go_into_json_as_base64() {
-    let mut map = serde_json::Map::new();
-    text::put(&mut map, "body", b"\xff\x00");
-    text::put(&mut map, "method", b"GET");
-    assert_eq!(Value::Object(map), json!({ "body_base64": "/wA=", "method": "GET" }));
-}
-
-#[test]
 fn spans_and_sizes_have_three_digits_and_a_unit() {
     let spans = [0, 7, 1_500, 2_500_000, 123_456_789, 61 * SECOND].map(text::span);
     assert_eq!(spans, ["0 ns", "7 ns", "1.50 us", "2.50 ms", "123 ms", "61.0 s"]);
     assert_eq!([0, 1023, 1024, 15 << 20].map(text::size), ["0 B", "1023 B", "1.00 KiB", "15.0 MiB"]);
+}
+
+#[test]
+fn a_capture_goes_out_and_comes_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let captures = dir.path().join("captures");
+    let recorded = record(&captures);
+    let (file, back) = (dir.path().join("all.jsonl"), dir.path().join("back"));
+    let (told, code) = capture(&["export", "--json", "--out", file.to_str().unwrap()], &captures);
+    let told: Value = serde_json::from_str(&told).unwrap();
+    assert_eq!(
+        (code, &told["read"], &told["written"], &told["to"]),
+        (0, &json!(4), &json!(4), &json!("jsonl"))
+    );
+    assert_eq!(
+        fs::read_to_string(&file).unwrap(),
+        capture(&["cat", "--json"], &captures).0,
+        "cat prints the same"
+    );
+
+    let (told, code) = capture(&["import", "--json", "--out", back.to_str().unwrap()], &file);
+    let told: Value = serde_json::from_str(&told).unwrap();
+    assert_eq!((code, &told["conservation"]["seen"], &told["written"]), (0, &json!(4), &json!(4)));
+    assert_eq!(told["notes"][0]["note"], "no_response");
+    let read = Capture::open(&[&back]).unwrap();
+    assert_eq!(told["dataset_id"], read.stats().dataset_id);
+    let exchanges: Vec<_> = read.exchanges().collect::<Result<_, _>>().unwrap();
+    assert_eq!(exchanges, recorded);
+
+    // Neither is written over.
+    assert_eq!(capture(&["export", "--out", file.to_str().unwrap()], &captures).1, 73);
+    assert_eq!(capture(&["import", "--out", back.to_str().unwrap()], &file).1, 73);
+}
+
+#[test]
+fn exports_are_limited_and_say_what_they_left_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let captures = dir.path().join("captures");
+    record(&captures);
+    let gor = dir.path().join("some.gor");
+    let (told, code) = capture(&["export", "--limit", "2", "--out", gor.to_str().unwrap()], &captures);
+    assert_eq!(code, 0);
+    assert!(told.starts_with("read 2 exchanges, wrote 2 as gor to "), "{told}");
+    assert!(told.contains("left out  connections not representable: 2"), "{told}");
+    let targets = dir.path().join("targets");
+    let args = |more: &[&'static str]| [&["export", "--to", "vegeta"][..], more].concat();
+    let out = ["--out", targets.to_str().unwrap()];
+    assert_eq!(capture(&[&args(&[])[..], &out].concat(), &captures).1, 64, "nobody said where to");
+    assert_eq!(capture(&[&args(&["--target", "nowhere"])[..], &out].concat(), &captures).1, 64);
+    assert!(!targets.exists());
+    assert_eq!(capture(&[&args(&["--target", "http://a"])[..], &out].concat(), &captures).1, 0);
+}
+
+#[test]
+fn what_cannot_be_imported_is_refused_with_a_code_that_says_why() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("capture");
+    let file = dir.path().join("file");
+    let import = |content: &str, more: &[&str]| {
+        fs::write(&file, content).unwrap();
+        capture(&[&["import", "--out", out.to_str().unwrap()], more].concat(), &file).1
+    };
+    let trace = "TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:15:46,3,4\n";
+    assert_eq!(import("some notes", &[]), 64);
+    assert_eq!(import("some notes", &["--from", "gor"]), 65);
+    assert_eq!(import(trace, &[]), 64);
+    assert_eq!(import(trace, &["--key-file", "missing"]), 66);
+    assert!(!out.exists(), "a refusal leaves nothing behind");
+    let texts = dir.path().join("texts.txt");
+    fs::write(&texts, "a fine film\n").unwrap();
+    let texts = texts.to_str().unwrap();
+    assert_eq!(import(trace, &["--texts", texts]), 64, "no request around the text");
+    assert_eq!(import(trace, &["--texts", texts, "--preset", "tei"]), 0);
+    assert_eq!(
+        capture(&["import", "--out", dir.path().join("none").to_str().unwrap()], &dir.path().join("no")).1,
+        66
+    );
+}
+
+#[test]
+fn the_requests_of_a_preset_are_those_whose_answers_it_knows() {
+    use understudy_captures::interchange::arrivals::Template;
+    for name in crate::answers::Preset::NAMES {
+        assert!(Template::PRESETS.contains(&name), "{name}");
+        let dir = tempfile::tempdir().unwrap();
+        let (trace, texts, out) = (dir.path().join("t.csv"), dir.path().join("t.txt"), dir.path().join("c"));
+        fs::write(&trace, "TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:15:46,3,4\n").unwrap();
+        fs::write(&texts, "a film that was good\n").unwrap();
+        let args =
+            ["import", "--ignore-lengths", "--texts", texts.to_str().unwrap(), "--preset", name, "--out"];
+        assert_eq!(capture(&[&args[..], &[out.to_str().unwrap()]].concat(), &trace).1, 0);
+        let exchange = Capture::open(&[&out]).unwrap().exchanges().next().unwrap().unwrap();
+        let preset = crate::answers::Preset::named(name).unwrap();
+        assert_eq!(
+            preset.input(&exchange.request.body.bytes).as_deref(),
+            Some("a film that was good"),
+            "{name}"
+        );
+        assert!(preset.is_safe(&exchange.request.method, exchange.path()), "{name}");
+    }
 }

@@ -1,10 +1,6 @@
-//! Bytes of traffic as text for a terminal or for JSON.
+//! Bytes of traffic, spans and sizes as text for a terminal.
 
 use std::fmt::{self, Write};
-
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use serde_json::{Map, Value};
 
 /// Bytes as text that cannot steer a terminal: control characters and what is not UTF-8 are escaped.
 pub(super) struct Shown<'a> {
@@ -47,14 +43,6 @@ impl fmt::Display for Shown<'_> {
 /// Control characters, and those that change the direction of the text after them.
 fn is_unsafe(c: char) -> bool {
     c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
-/// Puts bytes under `key` as text, or under `key_base64` when they are not UTF-8.
-pub(super) fn put(map: &mut Map<String, Value>, key: &str, bytes: &[u8]) {
-    match std::str::from_utf8(bytes) {
-        Ok(text) => map.insert(key.to_owned(), text.into()),
-        Err(_) => map.insert(format!("{key}_base64"), STANDARD.encode(bytes).into()),
-    };
 }
 
 /// A span of nanoseconds with three significant digits and its unit.
