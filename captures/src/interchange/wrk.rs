@@ -81,7 +81,7 @@ impl<W: Write> Sink for WrkWriter<W> {
             self.out.write_all(BEGIN.as_bytes())?;
         }
         if self.written.is_multiple_of(IN_ONE_FUNCTION) {
-            let end = if self.written == 0 { "" } else { "end)()\n" };
+            let end = if self.written == 0 { "" } else { "end)();\n" };
             writeln!(self.out, "{end}(function()")?;
         }
         self.out.write_all(b"add(")?;
@@ -95,7 +95,7 @@ impl<W: Write> Sink for WrkWriter<W> {
 
     fn finish(&mut self, _: &mut Notes) -> io::Result<()> {
         if self.written > 0 {
-            self.out.write_all(b"end)()\n")?;
+            self.out.write_all(b"end)();\n")?;
             self.out.write_all(END.as_bytes())?;
         } else {
             self.out.write_all(b"error(\"the capture held no request that wrk can send\")\n")?;
