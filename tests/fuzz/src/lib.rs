@@ -8,14 +8,20 @@
 //! in [`TARGETS`]. An input that once broke a target goes into its corpus.
 
 pub mod exchange;
+pub mod import;
 pub mod json;
 pub mod policy;
 pub mod reader;
 pub mod sanitizer;
 
 /// Every target by its name.
-pub const TARGETS: [(&str, fn(&[u8])); 4] =
-    [("json", json::run), ("policy", policy::run), ("reader", reader::run), ("sanitizer", sanitizer::run)];
+pub const TARGETS: [(&str, fn(&[u8])); 5] = [
+    ("import", import::run),
+    ("json", json::run),
+    ("policy", policy::run),
+    ("reader", reader::run),
+    ("sanitizer", sanitizer::run),
+];
 
 #[cfg(test)]
 mod tests {

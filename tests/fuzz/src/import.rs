@@ -1,0 +1,38 @@
+//! Importers: any bytes are read to their end as any format, and what is read can be written again.
+
+use std::path::Path;
+
+use understudy_captures::interchange::gor::GorReader;
+use understudy_captures::interchange::har::HarReader;
+use understudy_captures::interchange::import::{Found, Reader};
+use understudy_captures::interchange::jsonl::{JsonlReader, to_json};
+use understudy_captures::interchange::nginx::NginxReader;
+use understudy_captures::interchange::{Format, Input, Notes};
+
+/// Reads `data` behind its first byte, which says as what: `g`or, `h`ar, `j`son lines, `n`ginx.
+pub fn run(data: &[u8]) {
+    let Some((kind, file)) = data.split_first() else { return };
+    Format::of_content(file);
+    let input =
+        || Input::new(Path::new("fuzzed"), std::io::Cursor::new(file.to_vec())).expect("memory can be read");
+    match kind {
+        b'g' => drain(GorReader::new(input())),
+        b'h' => drain(HarReader::new(input())),
+        b'j' => drain(JsonlReader::new(input())),
+        b'n' => drain(NginxReader::new(input())),
+        _ => {}
+    }
+}
+
+fn drain(mut reader: impl Reader) {
+    let mut notes = Notes::default();
+    while let Some(found) = reader.next(&mut notes).expect("memory can be read") {
+        let Found::Exchange(exchange, _) = found else { continue };
+        let mut line = to_json(&exchange).to_string().into_bytes();
+        line.push(b'\n');
+        let again = Input::new(Path::new("again"), std::io::Cursor::new(line)).expect("memory can be read");
+        let read = JsonlReader::new(again).next(&mut Notes::default()).expect("memory can be read");
+        let Some(Found::Exchange(read, _)) = read else { panic!("a line that we wrote is not read") };
+        assert_eq!(read, exchange, "JSON Lines lose something");
+    }
+}
