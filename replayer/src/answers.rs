@@ -177,6 +177,21 @@ impl Preset {
         self.inputs.iter().find_map(|p| body.pointer(&p.0).and_then(Value::as_str)).map(str::to_owned)
     }
 
+    /// A request body that asks about one text.
+    pub fn question(&self, text: &str) -> Vec<u8> {
+        // The first place of every preset is a member of the document.
+        let member = self.inputs.first().map_or("text", |pointer| pointer.0.trim_start_matches('/'));
+        serde_json::json!({ member: text }).to_string().into_bytes()
+    }
+
+    /// Where the service answers such a request, as far as that is known.
+    pub fn path(&self) -> Option<&'static str> {
+        self.safe.iter().find_map(|safe| match safe {
+            SafePath::Exact(path) => Some(*path),
+            SafePath::Below(_) => None,
+        })
+    }
+
     /// Whether a request changes nothing: `GET`, `HEAD` and `OPTIONS` by definition (RFC 9110, 9.2.1), and a `POST`
     /// that only asks for a prediction. `path` is without query.
     pub fn is_safe(&self, method: &[u8], path: &[u8]) -> bool {

@@ -11,6 +11,7 @@
 //! - [`judge`]: pairs outcomes by exchange, compares, decides.
 //! - [`report`]: the run directory: `run.json`, `report.html`, `report.md`, `latency.hlog`.
 //! - [`metrics`]: `/metrics` while a run goes on.
+//! - [`neutrality`]: what sanitizing does to texts and to a model's answers.
 //! - [`demo`]: the whole story on one machine.
 
 pub mod answers;
@@ -20,6 +21,7 @@ pub mod demo;
 pub mod drive;
 pub mod judge;
 pub mod metrics;
+pub mod neutrality;
 pub mod outcome;
 pub mod plan;
 pub mod report;

@@ -15,6 +15,7 @@ mod tests;
 mod values;
 
 pub use resolve::PlanError;
+pub(crate) use resolve::headers;
 pub use settings::Settings;
 
 use std::path::PathBuf;

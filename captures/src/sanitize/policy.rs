@@ -212,6 +212,21 @@ impl Policy {
         hasher.finalize().to_hex().to_string()
     }
 
+    /// The same policy in vocabulary mode: with its own vocabulary, or else the built-in English one.
+    pub fn in_vocabulary_mode(mut self) -> Policy {
+        self.vocabulary.get_or_insert_with(|| {
+            let mut english = Vocabulary::new(0);
+            english.add_english();
+            Arc::new(english)
+        });
+        self
+    }
+
+    /// The same policy in detector mode.
+    pub fn in_detector_mode(self) -> Policy {
+        Policy { vocabulary: None, ..self }
+    }
+
     /// What may stay of free text, in vocabulary mode.
     pub(super) fn vocabulary(&self) -> Option<Arc<Vocabulary>> {
         self.vocabulary.clone()

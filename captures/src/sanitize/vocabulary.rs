@@ -10,6 +10,7 @@
 use std::ops::Range;
 use std::sync::LazyLock;
 
+use super::class::Class;
 use super::detect::Finding;
 use super::pseudonym::Pseudonyms;
 use super::words::{NotAWord, WordSet, english};
@@ -204,7 +205,7 @@ impl Rewriter {
     ) -> Option<(&str, u32)> {
         self.masked.clear();
         self.out.clear();
-        for finding in findings {
+        for finding in findings.iter().filter(|finding| !is_told_in_words(finding.class)) {
             self.masked.push_str(&text[self.masked.len()..finding.start]);
             self.masked.push_str(&pseudonyms.finding(finding.class, &text[finding.start..finding.end]));
         }
@@ -238,20 +239,25 @@ impl Rewriter {
                 }
                 continue;
             }
-            for (piece, found) in pieces(&range, ahead) {
-                if !found {
-                    replace(piece);
-                    replaced += 1;
-                    continue;
-                }
-                for run in runs(text, piece) {
-                    let (old, new) = (&text[run.clone()], &masked[run.clone()]);
-                    let stays = match old == new {
-                        true => !handle && run == range && vocabulary.knows(old, false),
-                        false => !vocabulary.may_mean_something(new),
-                    };
-                    if !stays {
-                        replace(run);
+            let word = if handle { range } else { without_ending(text, &token, vocabulary) };
+            for (piece, class) in pieces(&word, ahead) {
+                match class {
+                    None => {
+                        replace(piece);
+                        replaced += 1;
+                    }
+                    Some(class) if is_told_in_words(class) => replace(piece),
+                    Some(_) => {
+                        for run in runs(text, piece) {
+                            let (old, new) = (&text[run.clone()], &masked[run.clone()]);
+                            let stays = match old == new {
+                                true => !handle && run == word && vocabulary.knows(old, false),
+                                false => !vocabulary.may_mean_something(new),
+                            };
+                            if !stays {
+                                replace(run);
+                            }
+                        }
                     }
                 }
             }
@@ -279,15 +285,28 @@ fn to_replace(text: &str, token: &Token, vocabulary: &Vocabulary, handle: bool) 
     if chunk.len() > range.len() && vocabulary.lists(&text[chunk]) {
         return None;
     }
-    let plain = if token.joined { plain_apostrophes(word) } else { None };
-    let Some(plain) = plain else {
-        let len = if token.joined { vocabulary.without_clitic(word).len() } else { range.len() };
-        return Some(range.start..range.start + len);
+    Some(without_ending(text, token, vocabulary))
+}
+
+/// A token without its English ending.
+fn without_ending(text: &str, token: &Token, vocabulary: &Vocabulary) -> Range<usize> {
+    let (start, word) = (token.range.start, &text[token.range.clone()]);
+    if !token.joined {
+        return token.range.clone();
+    }
+    let Some(plain) = plain_apostrophes(word) else {
+        return start..start + vocabulary.without_clitic(word).len();
     };
     // The ending has as many characters in either spelling.
     let ending = plain.len() - vocabulary.without_clitic(&plain).len();
     let end = word.char_indices().rev().take(ending).last().map_or(word.len(), |(at, _)| at);
-    Some(range.start..range.start + end)
+    start..start + end
+}
+
+/// What has no form beyond its words is replaced word by word, so that a name has one replacement where a detector sees
+/// it and where none does.
+fn is_told_in_words(class: Class) -> bool {
+    matches!(class, Class::Person | Class::Address | Class::PostalCode | Class::BirthDate)
 }
 
 /// Handles name people, whatever words they are made of: the letters, digits and underscores behind an at sign.
@@ -296,20 +315,20 @@ fn end_of_handle(text: &str, start: usize) -> usize {
     start + rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len())
 }
 
-/// A token cut at the borders of findings: each piece, and whether it is part of one.
-fn pieces(range: &Range<usize>, findings: &[Finding]) -> Vec<(Range<usize>, bool)> {
+/// A token cut at the borders of findings: each piece, and what it is part of.
+fn pieces(range: &Range<usize>, findings: &[Finding]) -> Vec<(Range<usize>, Option<Class>)> {
     let mut pieces = Vec::new();
     let mut at = range.start;
     for finding in findings.iter().take_while(|finding| finding.start < range.end) {
         if at < finding.start {
-            pieces.push((at..finding.start, false));
+            pieces.push((at..finding.start, None));
         }
         let end = finding.end.min(range.end);
-        pieces.push((at.max(finding.start)..end, true));
+        pieces.push((at.max(finding.start)..end, Some(finding.class)));
         at = end;
     }
     if at < range.end {
-        pieces.push((at..range.end, false));
+        pieces.push((at..range.end, None));
     }
     pieces
 }

@@ -139,3 +139,13 @@ proptest! {
         prop_assert_eq!(read(&label).unwrap().1, Some(score));
     }
 }
+
+#[test]
+fn a_question_is_asked_where_the_answer_is_looked_for() {
+    for name in Preset::NAMES {
+        let preset = Preset::named(name).unwrap();
+        let question = preset.question("a \"quoted\" text");
+        assert_eq!(preset.input(&question).as_deref(), Some("a \"quoted\" text"), "{name}");
+        assert!(preset.is_safe(b"POST", preset.path().unwrap().as_bytes()), "{name}");
+    }
+}

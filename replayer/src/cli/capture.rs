@@ -3,6 +3,7 @@
 mod cat;
 mod export;
 mod import;
+mod neutrality;
 mod notes;
 mod policy;
 mod scan;
@@ -46,6 +47,8 @@ enum Command {
     Import(import::Args),
     /// Write a capture for other tools: GoReplay, HAR, JSON Lines, k6, vegeta, wrk
     Export(export::Args),
+    /// Say what sanitizing does to texts, and to a model's answers and latency
+    Neutrality(neutrality::Args),
 }
 
 /// Where a capture is and who reads the output.
@@ -69,6 +72,7 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<ExitCode, Failure> {
         Command::Policy(args) => policy::run(&args, out),
         Command::Import(args) => import::run(&args, out),
         Command::Export(args) => export::run(&args, out),
+        Command::Neutrality(args) => neutrality::run(&args, out),
     }
 }
 

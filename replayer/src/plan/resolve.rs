@@ -100,7 +100,7 @@ impl Plan {
         // Read before the capture: a typing error should not wait for a disk.
         let preset = preset(&settings)?;
         let safety = safety(&settings)?;
-        let headers = headers(&settings)?;
+        let headers = headers(&settings.header, &settings.header_env)?;
         let gates = gates(&settings);
         let warmup = match settings.warmup {
             Some(span) => span.0,
@@ -208,16 +208,20 @@ fn safety(settings: &Settings) -> Result<Safety, PlanError> {
     Ok(Safety { allow_unsafe: settings.allow_unsafe, allowed })
 }
 
-fn headers(settings: &Settings) -> Result<Vec<(HeaderName, HeaderValue)>, PlanError> {
+/// Fields from `NAME: VALUE` and from `NAME=VARIABLE`.
+pub(crate) fn headers(
+    given: &[String],
+    from_env: &[String],
+) -> Result<Vec<(HeaderName, HeaderValue)>, PlanError> {
     let mut headers = Vec::new();
-    for header in &settings.header {
+    for header in given {
         // The value may be a secret in spite of --header-env, so it is not repeated.
         let Some((name, value)) = header.split_once(':') else {
             return usage("--header: write 'NAME: VALUE', with a colon");
         };
         headers.push(field("--header", name, value)?);
     }
-    for entry in &settings.header_env {
+    for entry in from_env {
         let Some((name, variable)) = entry.split_once('=') else {
             return usage(format!("--header-env {entry}: write NAME=VARIABLE, as in X-API-Key=API_KEY"));
         };

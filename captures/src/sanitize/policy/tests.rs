@@ -113,3 +113,14 @@ fn a_review_warns_of_what_may_not_be_meant() {
         assert!(review.warnings[0].contains(words), "{:?}", review.warnings);
     }
 }
+
+#[test]
+fn the_mode_can_be_chosen_without_a_file() {
+    let strict = Policy::builtin().in_vocabulary_mode();
+    let file = Policy::from_yaml("version: 1\nfree_text_mode: vocabulary\n", "p").unwrap();
+    assert_eq!(strict.digest(), file.digest());
+    assert_eq!(strict.in_detector_mode().digest(), Policy::builtin().digest());
+    let none = "version: 1\nfree_text_mode: vocabulary\nvocabulary: {languages: []}\n";
+    let none = Policy::from_yaml(none, "p").unwrap();
+    assert_eq!(none.clone().in_vocabulary_mode().digest(), none.digest());
+}

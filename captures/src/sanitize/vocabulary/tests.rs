@@ -128,6 +128,19 @@ fn what_stands_beside_a_finding_in_one_word_goes_too() {
 }
 
 #[test]
+fn a_name_has_one_replacement_whether_a_detector_sees_it_or_not() {
+    let class = crate::sanitize::Class::Person;
+    let findings = [Finding { start: 0, end: 8, class }, Finding { start: 20, end: 24, class }];
+    let mut rewriter = Rewriter::default();
+    let pseudonyms = Pseudonyms::new(&key('k'));
+    let text = "Zorblatt's zorblatt Rose rose";
+    let (new, _) = rewriter.rewrite(text, &findings, &vocabulary("the"), &pseudonyms).unwrap();
+    let new = words(new);
+    assert_eq!((new[0].to_lowercase().as_str(), new[1]), (new[2], "s"));
+    assert!(new[3] != "Rose" && new[4] == "rose");
+}
+
+#[test]
 fn short_numbers_stay_when_the_policy_says_so() {
     let new = sanitizer("vocabulary: {digits: 2}").free_text("I am 42, in 3 weeks; pin 1234, 4-5, mp3").0;
     assert!(new.starts_with("I am 42, in 3 weeks; pin ") && new.contains(", 4-5, "), "{new}");
