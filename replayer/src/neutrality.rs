@@ -69,7 +69,7 @@ impl Change {
         self.words += words;
         self.words_changed += words - same.count() as u64;
         for redaction in redactions {
-            *self.classes.entry(redaction.class).or_default() += u64::from(redaction.count);
+            *self.classes.entry(redaction.class.to_string()).or_default() += u64::from(redaction.count);
         }
         let (before, after) = (tokenizer.count(&raw) as i64, tokenizer.count(&sanitized) as i64);
         self.tokens_raw += before.unsigned_abs();
