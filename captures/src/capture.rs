@@ -1,5 +1,7 @@
 //! An ordered set of segments, read as one.
 
+mod clocks;
+mod derive;
 mod merge;
 mod verify;
 
@@ -18,6 +20,8 @@ use crate::segment::reader::Segment;
 use crate::segment::{CAPTURE_KEY_VARIABLE, CaptureKeys, Origin};
 use crate::source::{self, Found};
 
+pub use clocks::ClockEstimate;
+pub use derive::{Choice, DeriveError, Lineage, Outcome};
 pub use merge::Exchanges;
 pub use verify::Verification;
 
@@ -242,7 +246,7 @@ impl Capture {
     /// in time. Damaged blocks are skipped, and named by [`Exchanges::damage`]; a read error ends the iteration with
     /// an error.
     pub fn exchanges(&self) -> Exchanges {
-        Exchanges::new(Arc::clone(&self.segments))
+        Exchanges::new(Arc::clone(&self.segments), Vec::new())
     }
 
     /// Damage found by opening. Blocks are not read by that: see [`Exchanges::damage`] and [`Capture::verify`].

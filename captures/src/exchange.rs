@@ -371,6 +371,11 @@ impl UnixNanos {
         self.0.saturating_sub(earlier.0)
     }
 
+    /// `nanos` later, or earlier when negative; stops at both ends of time.
+    pub fn shifted(self, nanos: i64) -> Self {
+        Self(self.0.saturating_add_signed(nanos))
+    }
+
     /// The present, by the wall clock.
     pub fn now() -> Self {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);

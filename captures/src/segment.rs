@@ -54,6 +54,22 @@ pub struct Origin {
     pub key_id: String,
     /// Share of connections recorded, (0, 1].
     pub sample: f64,
+    /// What it was made of, when it was made of other captures.
+    pub derived: Option<Derived>,
+}
+
+/// How a capture was made of others.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Derived {
+    /// `slice` or `merge`.
+    pub by: String,
+    /// What was asked for, for people.
+    pub what: String,
+    /// Dataset ids of what it was made of.
+    pub from: Vec<String>,
+    /// Nanoseconds that were added to the clocks of pods.
+    pub corrections: std::collections::BTreeMap<String, i64>,
 }
 
 /// Where and how a [`Writer`] writes.
@@ -61,7 +77,7 @@ pub struct Origin {
 pub struct WriterConfig {
     /// Directory of the segments; created when missing.
     pub dir: PathBuf,
-    /// A new segment is begun at the first flush after this many bytes were written.
+    /// A new segment is begun after this many bytes were written: with the block that reached them.
     pub max_bytes: u64,
     /// A new segment is begun at the first flush at this age, unless the current one holds nothing.
     pub max_age: Duration,
@@ -106,6 +122,8 @@ struct Header {
     key_id: String,
     sample: f64,
     schema: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    derived: Option<Derived>,
     /// Of an encrypted segment.
     #[serde(skip_serializing_if = "Option::is_none")]
     seal: Option<seal::SealHeader>,
@@ -166,6 +184,7 @@ impl Header {
             key_id: origin.key_id,
             sample: origin.sample,
             schema: SCHEMA.to_owned(),
+            derived: origin.derived,
             seal: None,
         }
     }
@@ -179,6 +198,7 @@ impl Header {
             policy: self.policy,
             key_id: self.key_id,
             sample: self.sample,
+            derived: self.derived,
         }
     }
 }

@@ -27,6 +27,8 @@ pub struct Exchanges {
     /// Open blocks, in order of arrival; a slot is used again when its block is exhausted.
     open: Vec<(Place, OpenBlock)>,
     free: Vec<usize>,
+    /// What is added to the arrivals of each segment, in nanoseconds; nothing where there is none.
+    corrections: Vec<i64>,
     damage: Vec<Damage>,
     failed: bool,
 }
@@ -34,12 +36,17 @@ pub struct Exchanges {
 // === impl Exchanges ===
 
 impl Exchanges {
-    pub(super) fn new(segments: Arc<[Segment]>) -> Self {
+    pub(super) fn new(segments: Arc<[Segment]>, corrections: Vec<i64>) -> Self {
+        let correction = |s: usize| corrections.get(s).copied().unwrap_or(0);
         let mut unopened: Vec<_> = segments
             .iter()
             .enumerate()
             .flat_map(|(s, segment)| {
-                segment.blocks.iter().enumerate().map(move |(b, block)| (block.first, (s, b)))
+                segment
+                    .blocks
+                    .iter()
+                    .enumerate()
+                    .map(move |(b, block)| (block.first.shifted(correction(s)), (s, b)))
             })
             .collect();
         unopened.sort_unstable_by(|a, b| b.cmp(a));
@@ -49,9 +56,16 @@ impl Exchanges {
             next: BinaryHeap::new(),
             open: Vec::new(),
             free: Vec::new(),
+            corrections,
             damage: Vec::new(),
             failed: false,
         }
+    }
+
+    /// Leaves out the blocks all of whose exchanges arrived before `first` or after `last`.
+    pub(super) fn prune(&mut self, first: UnixNanos, last: UnixNanos) {
+        let segments = &self.segments;
+        self.unopened.retain(|(begin, (s, b))| *begin <= last && segments[*s].blocks[*b].last >= first);
     }
 
     /// Damage met so far: what it names was skipped.
@@ -74,6 +88,7 @@ impl Exchanges {
             let segment = &self.segments[s];
             let (mut block, damage) = segment.open_block(&segment.blocks[b])?;
             self.damage.extend(damage);
+            block.shift(self.corrections.get(s).copied().unwrap_or(0));
             block.sort();
             self.admit((s, b), block);
         }

@@ -246,6 +246,13 @@ impl OpenBlock {
         self.raw = raw;
     }
 
+    /// Corrects the clock that the arrivals were told by, nanoseconds ahead.
+    pub(crate) fn shift(&mut self, correction: i64) {
+        if correction != 0 {
+            self.records.iter_mut().for_each(|r| r.key.arrival = r.key.arrival.shifted(correction));
+        }
+    }
+
     /// Puts the records in order of arrival, then of id, the first to come last.
     pub(crate) fn sort(&mut self) {
         self.records.sort_unstable_by(|a, b| b.key.cmp(&a.key));

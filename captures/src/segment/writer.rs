@@ -31,6 +31,8 @@ pub struct Writer {
     block: BlockBuilder,
     /// The running totals that segments already closed have accounted for.
     accounted: Conservation,
+    /// Bytes of closed segments.
+    closed_bytes: u64,
     /// What went wrong after a block was safe; told by the next flush.
     deferred: Option<WriteError>,
 }
@@ -65,6 +67,7 @@ impl Writer {
             segment: None,
             block: BlockBuilder::new(),
             accounted: Conservation::default(),
+            closed_bytes: 0,
             deferred: None,
         };
         Self::opened(&mut writer.segment, &mut writer.seq, &writer.config, &writer.accounted)?;
@@ -88,7 +91,12 @@ impl Writer {
         if self.block.raw_len() < self.config.block_bytes.min(MAX_OPEN_BYTES) {
             return Ok(0);
         }
-        self.close_block()
+        let written = self.close_block()?;
+        if self.segment.as_ref().is_some_and(|segment| segment.len >= self.config.max_bytes) {
+            // Between two flushes; what goes wrong now costs no exchange.
+            self.deferred = self.rotate().err().or(self.deferred.take());
+        }
+        Ok(written)
     }
 
     /// Closes the open block, if it holds anything, with a checkpoint of the running totals. `totals` is called after
@@ -109,12 +117,27 @@ impl Writer {
     /// Flushes and closes the segment with its footer. A writer dropped without it leaves a segment like that of a
     /// killed recorder.
     pub fn finish(mut self, totals: &mut dyn FnMut(u64) -> Conservation) -> Result<u64, WriteError> {
+        self.close(totals)
+    }
+
+    /// Like [`Writer::finish`]; returns the bytes of all segments.
+    pub fn finish_counted(mut self, totals: &mut dyn FnMut(u64) -> Conservation) -> Result<u64, WriteError> {
+        self.close(totals)?;
+        Ok(self.bytes_written())
+    }
+
+    /// Bytes in the segments so far, closed or not.
+    pub fn bytes_written(&self) -> u64 {
+        self.closed_bytes + self.segment.as_ref().map_or(0, |segment| segment.len)
+    }
+
+    fn close(&mut self, totals: &mut dyn FnMut(u64) -> Conservation) -> Result<u64, WriteError> {
         let written = self.close_block();
         let totals = totals(*written.as_ref().unwrap_or(&0));
         let closed = self.close_segment(&totals);
         let written = written?;
         closed?;
-        match self.deferred {
+        match self.deferred.take() {
             Some(error) => Err(error),
             None => Ok(written),
         }
@@ -167,13 +190,23 @@ impl Writer {
         }
         Self::opened(&mut self.segment, &mut self.seq, &self.config, &self.accounted)?;
         self.accounted = *totals;
-        self.segment.take().map_or(Ok(()), |segment| segment.close(counts))
+        let Some(segment) = self.segment.take() else { return Ok(()) };
+        let before = segment.len;
+        let closed = segment.close(counts);
+        self.closed_bytes += *closed.as_ref().unwrap_or(&before);
+        closed.map(drop)
     }
 
     /// Gives up the segment after a failed write and closes it if the disk takes a footer, which is much smaller than
     /// a block.
     fn abandon(&mut self) {
-        let Some(segment) = self.segment.take() else { return };
+        // Without a footer a reader finds the same counts from the last checkpoint.
+        self.rotate().ok();
+    }
+
+    /// Closes the segment with what is known of it: its last checkpoint, and the blocks since.
+    fn rotate(&mut self) -> Result<(), WriteError> {
+        let Some(segment) = self.segment.take() else { return Ok(()) };
         let counts = advanced(segment.checkpoint, segment.since_checkpoint);
         // The next segment accounts for everything that this one could not know.
         self.accounted.seen += counts.seen;
@@ -181,8 +214,10 @@ impl Writer {
         for reason in Drop::ALL {
             self.accounted.add(reason, counts.count(reason));
         }
-        // Without a footer a reader finds the same counts from the last checkpoint.
-        segment.close(counts).ok();
+        let before = segment.len;
+        let closed = segment.close(counts);
+        self.closed_bytes += *closed.as_ref().unwrap_or(&before);
+        closed.map(drop)
     }
 
     /// The open segment, or a new one. Apart from `self`, so that the block can be borrowed beside it.
@@ -299,7 +334,7 @@ impl OpenSegment {
         Ok(())
     }
 
-    fn close(mut self, conservation: Conservation) -> Result<(), WriteError> {
+    fn close(mut self, conservation: Conservation) -> Result<u64, WriteError> {
         let footer = Footer {
             at: UnixNanos::now().0,
             conservation,
@@ -310,7 +345,8 @@ impl OpenSegment {
         let mut frame = stored(&mut self.sealer, frame, self.len).map_err(|e| self.failed(e))?;
         frame.extend_from_slice(&frame::trailer(self.len));
         self.write(&frame)?;
-        self.file.sync_data().map_err(|source| self.failed(source))
+        self.file.sync_data().map_err(|source| self.failed(source))?;
+        Ok(self.len)
     }
 
     fn failed(&self, source: io::Error) -> WriteError {

@@ -1,12 +1,14 @@
 //! `understudy capture`: what is in a capture, is it whole, its exchanges in text, and the way to other tools' files.
 
 mod cat;
+mod derive;
 mod export;
 mod import;
 mod neutrality;
 mod notes;
 mod policy;
 mod scan;
+mod select;
 mod stats;
 mod text;
 mod verify;
@@ -49,6 +51,10 @@ enum Command {
     Export(export::Args),
     /// Say what sanitizing does to texts, and to a model's answers and latency
     Neutrality(neutrality::Args),
+    /// Cut some exchanges out of a capture into a new one
+    Slice(Box<derive::SliceArgs>),
+    /// Put captures of several pods into one, in order of corrected arrival
+    Merge(derive::MergeArgs),
 }
 
 /// Where a capture is and who reads the output.
@@ -73,6 +79,8 @@ pub fn run(args: Args, out: &mut dyn Write) -> Result<ExitCode, Failure> {
         Command::Import(args) => import::run(&args, out),
         Command::Export(args) => export::run(&args, out),
         Command::Neutrality(args) => neutrality::run(&args, out),
+        Command::Slice(args) => derive::slice(&args, out),
+        Command::Merge(args) => derive::merge(&args, out),
     }
 }
 
