@@ -15,6 +15,7 @@ pub(super) mod identity;
 mod network;
 pub(super) mod numbers;
 pub(super) mod phones;
+mod prose;
 pub(super) mod secrets;
 
 use announced::Announced;
@@ -166,6 +167,9 @@ impl Detectors {
         if signals.digits >= numbers::FEWEST_DIGITS && (signals.digits >= 7 || signals.dots >= 3) {
             accounts::find_ibans(text, findings);
             numbers::find(text, findings);
+        }
+        if scope == Scope::Prose {
+            prose::find(text, findings);
         }
     }
 }

@@ -78,7 +78,7 @@ impl Pseudonyms {
                 let canonical = text.to_ascii_lowercase();
                 shaped(text, &mut Stream::new(key, canonical.as_bytes()), letters::replace_hex)
             }
-            Class::Email => {
+            Class::Email | Class::Person => {
                 let canonical = text.to_lowercase();
                 shaped(text, &mut Stream::new(key, canonical.as_bytes()), letters::replace)
             }
@@ -93,8 +93,7 @@ impl Pseudonyms {
             | Class::Token
             | Class::BirthDate
             | Class::Address
-            | Class::PostalCode
-            | Class::Person => shaped(text, &mut Stream::new(key, text.as_bytes()), letters::replace),
+            | Class::PostalCode => shaped(text, &mut Stream::new(key, text.as_bytes()), letters::replace),
         }
     }
 
