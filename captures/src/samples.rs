@@ -8,6 +8,8 @@ use std::time::Duration;
 use jiff::civil::DateTime;
 use serde::Deserialize;
 
+pub mod traffic;
+
 const TWEETS: &str = include_str!("../samples/tweets.tsv");
 const PRODUCT_REVIEWS: &str = include_str!("../samples/product_reviews.tsv");
 const ARRIVALS: &str = include_str!("../samples/arrivals.csv");

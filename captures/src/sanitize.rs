@@ -6,6 +6,7 @@
 //! - [`key`]: the secret behind every replacement.
 //! - [`detect`]: finds structured personal and secret data in text.
 //! - `pseudonym`, `letters`: keyed replacements that look like what they replace.
+//! - `known`: what needs nothing done, so that it is looked at once.
 //! - `encoded`, `masker`: read a text through its escapes and write replacements over it in place.
 //! - `vocabulary`: the strict mode of free text, in which only listed words stay.
 //! - `words`: sets of words, the ordinary ones of English among them.
@@ -32,6 +33,7 @@ mod headers;
 mod inspect;
 mod json;
 mod key;
+mod known;
 mod letters;
 mod masker;
 mod paths;

@@ -162,7 +162,7 @@ impl Bodies {
                 tensors::rewrite(self, json_len, &mut draft, masker)?;
             }
             kind => {
-                utf8(&bytes)?;
+                draft.read_as_text()?;
                 self.rewrite(kind, &mut draft, masker)?;
             }
         }

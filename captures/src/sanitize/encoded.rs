@@ -54,6 +54,20 @@ enum Spelling {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Undecodable;
 
+// === impl Encoding ===
+
+impl Encoding {
+    /// Whether a character of `raw` is spelled in another way than byte for byte.
+    fn is_used_in(self, raw: &[u8]) -> bool {
+        match self {
+            Self::Plain => false,
+            Self::Json => memchr::memchr(b'\\', raw).is_some(),
+            Self::Percent => memchr::memchr(b'%', raw).is_some(),
+            Self::Form => memchr::memchr2(b'%', b'+', raw).is_some(),
+        }
+    }
+}
+
 // === impl Decoder ===
 
 impl Decoder {
@@ -63,24 +77,32 @@ impl Decoder {
         raw: &'a [u8],
         encoding: Encoding,
     ) -> Result<Decoded<'a>, Undecodable> {
+        match encoding.is_used_in(raw) {
+            true => self.decode_spelled(raw, encoding),
+            false => Ok(Decoded { text: std::str::from_utf8(raw).map_err(|_| Undecodable)?, units: &[] }),
+        }
+    }
+
+    /// Reads what is known to be text before it is decoded.
+    pub(super) fn decode_text<'a>(
+        &'a mut self,
+        raw: &'a str,
+        encoding: Encoding,
+    ) -> Result<Decoded<'a>, Undecodable> {
+        match encoding.is_used_in(raw.as_bytes()) {
+            true => self.decode_spelled(raw.as_bytes(), encoding),
+            false => Ok(Decoded { text: raw, units: &[] }),
+        }
+    }
+
+    fn decode_spelled(&mut self, raw: &[u8], encoding: Encoding) -> Result<Decoded<'_>, Undecodable> {
         self.text.clear();
         self.units.clear();
-        let encoded = match encoding {
-            Encoding::Plain => false,
-            Encoding::Json => memchr::memchr(b'\\', raw).is_some(),
-            Encoding::Percent => memchr::memchr(b'%', raw).is_some(),
-            Encoding::Form => memchr::memchr2(b'%', b'+', raw).is_some(),
-        };
-        let bytes = if !encoded {
-            raw
-        } else {
-            match encoding {
-                Encoding::Json => self.unescape(raw)?,
-                _ => self.unpercent(raw, encoding == Encoding::Form),
-            }
-            &self.text
-        };
-        let text = std::str::from_utf8(bytes).map_err(|_| Undecodable)?;
+        match encoding {
+            Encoding::Json => self.unescape(raw)?,
+            _ => self.unpercent(raw, encoding == Encoding::Form),
+        }
+        let text = std::str::from_utf8(&self.text).map_err(|_| Undecodable)?;
         Ok(Decoded { text, units: &self.units })
     }
 

@@ -5,8 +5,7 @@ use bytes::Bytes;
 use super::content::boundary;
 use super::encoded::Encoding;
 use super::masker::{Draft, Masker};
-use super::paths::Treatment;
-use super::policy::{HeaderName, KeptHeader, Rules};
+use super::policy::{KeptHeader, Rules};
 use crate::exchange::{Body, Headers, Place};
 
 /// Fields that would be wrong once the body is sanitized, whatever a policy allows: codings that were removed, digests
@@ -30,9 +29,26 @@ const NEVER: &[&str] = &[
 
 /// Which fields of one direction stay.
 pub(super) struct Fields {
-    keep: Vec<KeptHeader>,
-    tokenize: Vec<HeaderName>,
+    /// Names in lower case with what becomes of them, by their length: two or three a length.
+    by_len: Vec<Vec<(Box<[u8]>, Fate)>>,
+    /// Names with a wildcard at their end.
+    prefixes: Vec<KeptHeader>,
     place: Place,
+}
+
+/// What becomes of a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    /// Dropped, whatever the policy says.
+    Never,
+    /// Replaced by a keyed token.
+    Token,
+    /// Kept, after the detectors.
+    Kept,
+    /// Kept, and a boundary in it replaced.
+    ContentType,
+    /// Made right.
+    ContentLength,
 }
 
 /// What became of a body, as far as the fields that describe it go.
@@ -41,6 +57,25 @@ pub(super) struct BodyLen {
     /// A body went by (a response to HEAD declares a length and has none).
     present: bool,
     sanitized: usize,
+}
+
+/// What is written in the place of a value.
+enum Value {
+    Same,
+    New(Bytes),
+}
+
+// === impl Fate ===
+
+impl Fate {
+    /// What becomes of a field that the policy keeps.
+    fn of_kept(name: &[u8]) -> Self {
+        match name {
+            _ if name.eq_ignore_ascii_case(b"content-type") => Self::ContentType,
+            _ if name.eq_ignore_ascii_case(b"content-length") => Self::ContentLength,
+            _ => Self::Kept,
+        }
+    }
 }
 
 // === impl BodyLen ===
@@ -66,60 +101,89 @@ impl Fields {
     }
 
     fn new<'a>(keep: impl Iterator<Item = &'a KeptHeader>, rules: &Rules, place: Place) -> Self {
-        Self {
-            keep: keep.cloned().collect(),
-            tokenize: rules.headers.tokenize.iter().cloned().collect(),
-            place,
+        let mut fields = Self { by_len: Vec::new(), prefixes: Vec::new(), place };
+        // What is said first of a name holds.
+        NEVER.iter().for_each(|name| fields.say(name, Fate::Never));
+        rules.headers.tokenize.iter().for_each(|name| fields.say(&String::from(name.clone()), Fate::Token));
+        for kept in keep {
+            let name = String::from(kept.clone());
+            match name.ends_with('*') {
+                true => fields.prefixes.push(kept.clone()),
+                false => fields.say(&name, Fate::of_kept(name.as_bytes())),
+            }
         }
+        fields
+    }
+
+    fn say(&mut self, name: &str, fate: Fate) {
+        self.by_len.resize_with(self.by_len.len().max(name.len() + 1), Vec::new);
+        self.by_len[name.len()].push((name.as_bytes().into(), fate));
+    }
+
+    /// What becomes of the field `name`, in any case; `None` for one that the policy does not name.
+    fn fate(&self, name: &[u8]) -> Option<Fate> {
+        let last = name.last()?.to_ascii_lowercase();
+        let same_len = self.by_len.get(name.len()).map(Vec::as_slice).unwrap_or_default();
+        let named = same_len
+            .iter()
+            .find(|(known, _)| known.last() == Some(&last) && known.eq_ignore_ascii_case(name))
+            .map(|(_, fate)| *fate);
+        named.or_else(|| self.prefixes.iter().any(|prefix| prefix.matches(name)).then(|| Fate::of_kept(name)))
     }
 
     /// What may be written of `headers`; fields that may not stay are left out.
     pub(super) fn sanitize(&self, headers: Headers, body: BodyLen, masker: &mut Masker) -> Headers {
-        let kept = headers.into_fields().into_iter().filter_map(|(name, value)| {
-            let value = self.value(&name, value, body, masker);
-            if value.is_none() {
-                masker.count("header", self.place);
+        let mut fields = headers.into_fields();
+        let observed = fields.len();
+        fields.retain_mut(|(name, value)| match self.value(name, value, body, masker) {
+            Some(Value::Same) => true,
+            Some(Value::New(new)) => {
+                *value = new;
+                true
             }
-            value.map(|value| (name, value))
+            None => false,
         });
-        kept.collect()
+        if fields.len() < observed {
+            masker.count_many("header", self.place, (observed - fields.len()) as u32);
+        }
+        fields.into()
     }
 
     /// Whether a keyed token stands for the value of this field.
     pub(super) fn is_tokenized(&self, name: &[u8]) -> bool {
-        self.tokenize.iter().any(|t| t.matches(name))
+        self.fate(name) == Some(Fate::Token)
     }
 
-    fn value(&self, name: &Bytes, value: Bytes, body: BodyLen, masker: &mut Masker) -> Option<Bytes> {
-        if NEVER.iter().any(|never| name.eq_ignore_ascii_case(never.as_bytes())) {
-            return None;
+    /// The value to write; `None` for a field that is left out.
+    fn value(&self, name: &[u8], value: &[u8], body: BodyLen, masker: &mut Masker) -> Option<Value> {
+        match self.fate(name)? {
+            Fate::Never => None,
+            Fate::Token => {
+                masker.count("header_token", self.place);
+                Some(Value::New(masker.token(value.trim_ascii()).into()))
+            }
+            Fate::ContentLength if body.present => {
+                let mut buffer = itoa::Buffer::new();
+                let right = buffer.format(body.sanitized).as_bytes();
+                Some(if value == right { Value::Same } else { Value::New(Bytes::copy_from_slice(right)) })
+            }
+            Fate::ContentLength => value.iter().all(u8::is_ascii_digit).then_some(Value::Same),
+            Fate::ContentType => {
+                // The boundary of a form is replaced as in the body, where it stands before each part.
+                let boundary = boundary(value).unwrap_or(value.len()..value.len());
+                let mut draft = Draft::new(value, self.place);
+                masker.scan(&mut draft, 0..boundary.start, Encoding::Plain, "header").ok()?;
+                masker.scan(&mut draft, boundary.end..value.len(), Encoding::Plain, "header").ok()?;
+                if !boundary.is_empty() {
+                    masker.rename(&mut draft, boundary).ok()?;
+                }
+                Some(draft.finish().map_or(Value::Same, |new| Value::New(new.into())))
+            }
+            Fate::Kept => {
+                let mut draft = Draft::new(value, self.place);
+                masker.scan(&mut draft, 0..value.len(), Encoding::Plain, "header").ok()?;
+                Some(draft.finish().map_or(Value::Same, |new| Value::New(new.into())))
+            }
         }
-        if self.is_tokenized(name) {
-            masker.count("header_token", self.place);
-            return Some(masker.token(value.trim_ascii()).into());
-        }
-        if !self.keep.iter().any(|k| k.matches(name)) {
-            return None;
-        }
-        if name.eq_ignore_ascii_case(b"content-length") {
-            return match body.present {
-                true => Some(body.sanitized.to_string().into()),
-                false => value.iter().all(u8::is_ascii_digit).then_some(value),
-            };
-        }
-        let mut draft = Draft::new(&value, self.place);
-        // The boundary of a form is replaced as in the body, where it stands before each part.
-        let boundary = match name.eq_ignore_ascii_case(b"content-type") {
-            true => boundary(&value).unwrap_or(value.len()..value.len()),
-            false => value.len()..value.len(),
-        };
-        let mut scan = |range| masker.treat(&mut draft, range, Encoding::Plain, Treatment::Scan, "header");
-        let (before, behind) = (scan(0..boundary.start), scan(boundary.end..value.len()));
-        before.and(behind).ok()?;
-        if !boundary.is_empty() {
-            masker.rename(&mut draft, boundary).ok()?;
-        }
-        let changed = draft.finish();
-        Some(changed.map(Bytes::from).unwrap_or(value))
     }
 }

@@ -56,7 +56,7 @@ impl Rewriter {
     pub(super) fn treatment<'a>(&mut self, path: impl IntoIterator<Item = &'a [u8]>) -> Treatment {
         self.walk.restart(&self.paths);
         path.into_iter().for_each(|step| self.walk.enter(&self.paths, step));
-        self.walk.treatment(&self.paths)
+        self.walk.treatment()
     }
 
     /// Rewrites the document that `range` of the draft holds. The range must be valid UTF-8.
@@ -104,13 +104,13 @@ impl Rewriter {
                         cursor.at += 1;
                         self.stack.pop();
                     } else {
-                        self.walk.enter(&self.paths, b"0");
+                        self.walk.enter_element(&self.paths, 0);
                         continue;
                     }
                 }
                 Some(b'"') => {
                     let string = cursor.string()?;
-                    let treatment = self.walk.treatment(&self.paths);
+                    let treatment = self.walk.treatment();
                     masker.treat(draft, string, Encoding::Json, treatment, "string")?;
                 }
                 Some(b'-' | b'0'..=b'9') => {
@@ -141,12 +141,21 @@ impl Rewriter {
         masker: &mut Masker,
     ) -> Result<(), Malformed> {
         let key = cursor.string()?;
-        masker.treat(draft, key.clone(), Encoding::Json, Treatment::Scan, "key")?;
-        let name = &cursor.bytes[key];
-        // A policy is written in plain text; a key spelled with escapes is compared by what it says.
-        match memchr::memchr(b'\\', name) {
-            None => self.walk.enter(&self.paths, name),
-            Some(_) => self.walk.enter(&self.paths, masker.decoded(name)?.as_bytes()),
+        let name = &cursor.bytes[key.clone()];
+        // Keys repeat with every document; one that was found clean here before is not looked at again.
+        let remembers = !masker.is_traced();
+        if !(remembers && self.walk.enter_clean(name)) {
+            let clean = !masker.scan(draft, key, Encoding::Json, "key")? && remembers;
+            // A policy is written in plain text; a key spelled with escapes is compared by what it says.
+            match memchr::memchr(b'\\', name) {
+                Some(_) => self.walk.enter(&self.paths, masker.decoded(name)?.as_bytes()),
+                None => {
+                    self.walk.enter(&self.paths, name);
+                    if clean {
+                        self.walk.entered_clean(name);
+                    }
+                }
+            }
         }
         cursor.skip_space();
         cursor.expect(b':')
@@ -175,8 +184,7 @@ impl Rewriter {
                 }
                 (Container::Array(index), Some(b',')) => {
                     *index += 1;
-                    let step = index.to_string();
-                    self.walk.enter(&self.paths, step.as_bytes());
+                    self.walk.enter_element(&self.paths, *index);
                     return Ok(false);
                 }
                 (Container::Object, Some(b'}')) | (Container::Array(_), Some(b']')) => {
@@ -220,6 +228,7 @@ impl Cursor<'_> {
         self.expect(b'"')?;
         let start = self.at;
         loop {
+            self.at = special(self.bytes, self.at);
             match self.peek() {
                 Some(b'"') => {
                     self.at += 1;
@@ -240,7 +249,6 @@ impl Cursor<'_> {
                         _ => return Err(Malformed::Grammar),
                     };
                 }
-                Some(0x20..) => self.at += 1,
                 _ => return Err(Malformed::Grammar),
             }
         }
@@ -299,6 +307,25 @@ impl Cursor<'_> {
         self.at += word.len();
         Ok(())
     }
+}
+
+/// The first quote, backslash or control character at or behind `from`; eight bytes at a time.
+fn special(bytes: &[u8], from: usize) -> usize {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    const HIGH: u64 = ONES << 7;
+    // The high bit of each byte below `limit`. A borrow can mark wrong bytes, but only above one that is right.
+    let below = |word: u64, limit: u64| word.wrapping_sub(ONES * limit) & !word & HIGH;
+    let equal = |word: u64, byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
+    let (words, rest) = bytes[from..].as_chunks::<8>();
+    for (i, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let hits = below(word, 0x20) | equal(word, b'"') | equal(word, b'\\');
+        if hits != 0 {
+            return from + 8 * i + hits.trailing_zeros() as usize / 8;
+        }
+    }
+    let last = rest.iter().position(|b| matches!(b, b'"' | b'\\' | ..0x20));
+    last.map_or(bytes.len(), |at| bytes.len() - rest.len() + at)
 }
 
 #[cfg(test)]

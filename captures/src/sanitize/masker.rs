@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::class::Class;
 use super::detect::{Detectors, Finding, Scope, numbers};
 use super::encoded::{Decoder, Encoding, Undecodable};
+use super::known::Known;
 use super::paths::Treatment;
 use super::pseudonym::Pseudonyms;
 use super::trace::{Step, Trace};
@@ -13,6 +14,9 @@ use crate::exchange::{Place, Redaction};
 
 /// What is allowed to stay is a name: a label, a model, a status. Longer strings are treated as unknown.
 pub(super) const LONGEST_KEPT: usize = 128;
+
+/// A shorter value costs less to look at than to look up.
+const SHORTEST_REMEMBERED: usize = 16;
 
 /// Integers with fewer digits name nobody.
 const SHORTEST_INTEGER: usize = 9;
@@ -29,6 +33,8 @@ pub(super) struct Masker {
     /// In vocabulary mode: what may stay of free text.
     vocabulary: Option<Arc<Vocabulary>>,
     rewriter: Rewriter,
+    /// Values in which nothing is found though they have the signals of it.
+    clean: Known,
     tally: Vec<(&'static str, Place, u32)>,
     pub(super) trace: Option<Trace>,
 }
@@ -37,6 +43,8 @@ pub(super) struct Masker {
 pub(super) struct Draft<'a> {
     /// The original.
     pub(super) source: &'a [u8],
+    /// The original as text, when all of it is known to be some.
+    text: Option<&'a str>,
     /// Where in the exchange it stands.
     pub(super) place: Place,
     changed: Option<Vec<u8>>,
@@ -46,7 +54,13 @@ pub(super) struct Draft<'a> {
 
 impl<'a> Draft<'a> {
     pub(super) fn new(source: &'a [u8], place: Place) -> Self {
-        Self { source, place, changed: None }
+        Self { source, text: None, place, changed: None }
+    }
+
+    /// Checks that the original is text, once for all of its parts.
+    pub(super) fn read_as_text(&mut self) -> Result<(), Undecodable> {
+        self.text = Some(std::str::from_utf8(self.source).map_err(|_| Undecodable)?);
+        Ok(())
     }
 
     /// Writes over a part.
@@ -76,6 +90,7 @@ impl Masker {
             findings: Vec::new(),
             vocabulary: None,
             rewriter: Rewriter::default(),
+            clean: Known::default(),
             tally: Vec::new(),
             trace: None,
         }
@@ -91,8 +106,9 @@ impl Masker {
         self.count_many(class, place, 1);
     }
 
-    fn count_many(&mut self, class: &'static str, place: Place, more: u32) {
-        match self.tally.iter_mut().find(|(c, p, _)| *c == class && *p == place) {
+    /// Counts things replaced or dropped.
+    pub(super) fn count_many(&mut self, class: &'static str, place: Place, more: u32) {
+        match self.tally.iter_mut().find(|(c, p, _)| *p == place && *c == class) {
             Some((_, _, count)) => *count = count.saturating_add(more),
             None if more > 0 => self.tally.push((class, place, more)),
             None => {}
@@ -117,6 +133,11 @@ impl Masker {
         redactions
     }
 
+    /// Whether somebody asks for every piece that is treated.
+    pub(super) fn is_traced(&self) -> bool {
+        self.trace.is_some()
+    }
+
     /// Replaces a mark that means nothing to the service (the boundary of a form), so it does not count.
     pub(super) fn rename(
         &mut self,
@@ -138,17 +159,42 @@ impl Masker {
         treatment: Treatment,
         class: &'static str,
     ) -> Result<(), Undecodable> {
+        self.rewritten(draft, range, encoding, treatment, class).map(|_| ())
+    }
+
+    /// Replaces what the detectors of structured classes find; returns whether they found something.
+    pub(super) fn scan(
+        &mut self,
+        draft: &mut Draft<'_>,
+        range: std::ops::Range<usize>,
+        encoding: Encoding,
+        class: &'static str,
+    ) -> Result<bool, Undecodable> {
+        self.rewritten(draft, range, encoding, Treatment::Scan, class)
+    }
+
+    /// Treats one string; returns whether it changed.
+    fn rewritten(
+        &mut self,
+        draft: &mut Draft<'_>,
+        range: std::ops::Range<usize>,
+        encoding: Encoding,
+        treatment: Treatment,
+        class: &'static str,
+    ) -> Result<bool, Undecodable> {
         if let Some(trace) = &mut self.trace {
             trace.push(Step { place: draft.place, range: range.clone(), encoding, treatment, class });
             if trace.only {
-                return Ok(());
+                return Ok(false);
             }
         }
-        let raw = &draft.source[range.clone()];
-        let decoded = self.decoder.decode(raw, encoding)?;
+        let decoded = match draft.text {
+            Some(text) => self.decoder.decode_text(text.get(range.clone()).ok_or(Undecodable)?, encoding),
+            None => self.decoder.decode(&draft.source[range.clone()], encoding),
+        }?;
         let (whole, scope) = match treatment {
             Treatment::Replace => (true, Scope::Value),
-            Treatment::Keep => (decoded.text.chars().nth(LONGEST_KEPT).is_some(), Scope::Value),
+            Treatment::Keep => (is_longer(decoded.text, LONGEST_KEPT), Scope::Value),
             Treatment::Scan => (false, Scope::Value),
             Treatment::FreeText => (false, Scope::Prose),
         };
@@ -158,8 +204,13 @@ impl Masker {
                 let out = draft.changed.get_or_insert_with(|| draft.source.to_vec());
                 decoded.write(0, &new, &mut out[range]);
                 self.count(class, draft.place);
+                return Ok(true);
             }
-            return Ok(());
+            return Ok(false);
+        }
+        let may_repeat = scope == Scope::Value && decoded.text.len() >= SHORTEST_REMEMBERED;
+        if may_repeat && self.clean.contains(decoded.text.as_bytes()) {
+            return Ok(false);
         }
         self.detectors.scan(decoded.text, scope, &mut self.findings);
         if let (Treatment::FreeText, Some(vocabulary)) = (treatment, &self.vocabulary) {
@@ -168,11 +219,15 @@ impl Masker {
                 let out = draft.changed.get_or_insert_with(|| draft.source.to_vec());
                 decoded.write(0, new, &mut out[range]);
                 self.count_findings(words, draft.place);
+                return Ok(true);
             }
-            return Ok(());
+            return Ok(false);
         }
         if self.findings.is_empty() {
-            return Ok(());
+            if may_repeat {
+                self.clean.insert(decoded.text.as_bytes());
+            }
+            return Ok(false);
         }
         let out = draft.changed.get_or_insert_with(|| draft.source.to_vec());
         for finding in &self.findings {
@@ -180,13 +235,13 @@ impl Masker {
             decoded.write(finding.start, &new, &mut out[range.clone()]);
         }
         self.count_findings(0, draft.place);
-        Ok(())
+        Ok(true)
     }
 
     /// Counts what was found in a text, and words that the vocabulary does not list.
     fn count_findings(&mut self, words: u32, place: Place) {
-        for finding in std::mem::take(&mut self.findings) {
-            self.count(finding.class.name(), place);
+        for i in 0..self.findings.len() {
+            self.count(self.findings[i].class.name(), place);
         }
         self.count_many(WORD, place, words);
     }
@@ -237,4 +292,9 @@ impl Masker {
         }
         numbers::integer(std::str::from_utf8(digits).ok()?).filter(|class| self.detectors.is_on(*class))
     }
+}
+
+/// Whether `text` has more than `limit` characters.
+fn is_longer(text: &str, limit: usize) -> bool {
+    text.len() > limit && text.chars().nth(limit).is_some()
 }

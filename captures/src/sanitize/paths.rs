@@ -4,6 +4,10 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+mod walk;
+
+pub(super) use walk::Walk;
+
 /// A JSON pointer (RFC 6901) in which `*` stands for any one step and `**` for any number of steps, none included.
 /// `/` alone or nothing is the document itself.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
@@ -42,13 +46,6 @@ struct Node {
     /// The node is the inside of `**`: any step leads back to it.
     repeats: bool,
     says: Option<Treatment>,
-}
-
-/// Where a walk through a document stands: the active nodes of each level.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Walk {
-    active: Vec<u32>,
-    levels: Vec<u32>,
 }
 
 // === impl Pattern ===
@@ -150,62 +147,6 @@ impl Paths {
     }
 }
 
-// === impl Walk ===
-
-impl Walk {
-    /// Starts at the document itself.
-    pub(super) fn restart(&mut self, paths: &Paths) {
-        self.active.clear();
-        self.levels.clear();
-        self.levels.push(0);
-        self.activate(paths, 0);
-    }
-
-    /// Goes into the member or element named `step`.
-    pub(super) fn enter(&mut self, paths: &Paths, step: &[u8]) {
-        let from = self.top();
-        let to = self.active.len();
-        self.levels.push(to as u32);
-        for i in from..to {
-            let at = self.active[i];
-            let node = &paths.nodes[at as usize];
-            if let Some((_, next)) = node.steps.iter().find(|(known, _)| **known == *step) {
-                self.activate(paths, *next);
-            }
-            if let Some(next) = node.any {
-                self.activate(paths, next);
-            }
-            if node.repeats {
-                self.activate(paths, at);
-            }
-        }
-    }
-
-    /// Goes back out.
-    pub(super) fn leave(&mut self) {
-        let from = self.top();
-        self.active.truncate(from);
-        self.levels.pop();
-    }
-
-    /// What the policy says of a string here.
-    pub(super) fn treatment(&self, paths: &Paths) -> Treatment {
-        let said = self.active[self.top()..].iter().filter_map(|at| paths.nodes[*at as usize].says);
-        said.min().unwrap_or(Treatment::Replace)
-    }
-
-    fn top(&self) -> usize {
-        self.levels.last().map_or(0, |from| *from as usize)
-    }
-
-    fn activate(&mut self, paths: &Paths, at: u32) {
-        self.active.push(at);
-        if let Some(deep) = paths.nodes[at as usize].deep {
-            self.activate(paths, deep);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -220,7 +161,7 @@ mod tests {
         let mut walk = Walk::default();
         walk.restart(&paths);
         path.iter().for_each(|step| walk.enter(&paths, step.as_bytes()));
-        walk.treatment(&paths)
+        walk.treatment()
     }
 
     #[test]
@@ -248,12 +189,87 @@ mod tests {
         walk.restart(&paths);
         walk.enter(&paths, b"a");
         walk.enter(&paths, b"b");
-        assert_eq!(walk.treatment(&paths), Treatment::FreeText);
+        assert_eq!(walk.treatment(), Treatment::FreeText);
         walk.leave();
-        assert_eq!(walk.treatment(&paths), Treatment::Replace);
+        assert_eq!(walk.treatment(), Treatment::Replace);
         walk.leave();
         walk.enter(&paths, b"c");
-        assert_eq!(walk.treatment(&paths), Treatment::FreeText);
+        assert_eq!(walk.treatment(), Treatment::FreeText);
+    }
+
+    /// What the patterns say of a path, by the plain reading of each.
+    fn says_plainly(free: &[Pattern], keep: &[Pattern], path: &[&str]) -> Treatment {
+        let matched = |list: &[Pattern]| list.iter().any(|p| p.compiled().matches(path));
+        match (matched(free), matched(keep)) {
+            (true, _) => Treatment::FreeText,
+            (_, true) => Treatment::Keep,
+            _ => Treatment::Replace,
+        }
+    }
+
+    #[test]
+    fn what_a_walk_has_learnt_changes_nothing() {
+        let lists = [
+            (["/text", "/a/*/b", "/**/c/*", "/x/1"], ["/**", "/a/0/b", "/*/c", "/y/**/z"]),
+            (["/a/**/b/**", "/**/a/*/*/b", "/**/b/*/*/*/a", "/b"], ["/0", "/a/-", "/**/a/1", "/c/**"]),
+        ];
+        for (free, keep) in lists {
+            let [free, keep] = [free, keep].map(|list| list.map(pattern));
+            let paths = Paths::new(&free.iter().cloned().collect(), &keep.iter().cloned().collect());
+            let mut walk = Walk::default();
+            // Every path of up to six steps, each element once by name and once by index.
+            let steps = ["a", "b", "c", "0", "1", "text", "-"];
+            for n in 0..40_000usize {
+                let mut rest = n.wrapping_mul(2_654_435_761) % 823_543;
+                let path: Vec<&str> = (0..n % 7)
+                    .map(|_| {
+                        let step = steps[rest % steps.len()];
+                        rest /= steps.len();
+                        step
+                    })
+                    .collect();
+                walk.restart(&paths);
+                for step in &path {
+                    match step.parse() {
+                        Ok(index) if n % 2 == 0 => walk.enter_element(&paths, index),
+                        _ => walk.enter(&paths, step.as_bytes()),
+                    }
+                }
+                assert_eq!(walk.treatment(), says_plainly(&free, &keep, &path), "{path:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_policy_with_more_places_than_are_kept_is_still_obeyed() {
+        let free: Vec<Pattern> = (0..14).map(|n| pattern(&format!("/**/a{}", "/*".repeat(n)))).collect();
+        let free = &free[13..];
+        let paths = Paths::new(&free.iter().cloned().collect(), &BTreeSet::new());
+        let mut walk = Walk::default();
+        for n in 0..6000u32 {
+            let path: Vec<&str> =
+                (0..16).map(|bit| if n >> (bit % 13) & 1 == 1 { "a" } else { "b" }).collect();
+            walk.restart(&paths);
+            path.iter().for_each(|step| walk.enter(&paths, step.as_bytes()));
+            assert_eq!(walk.treatment(), says_plainly(free, &[], &path), "{path:?}");
+            walk.leave();
+            assert_eq!(walk.treatment(), says_plainly(free, &[], &path[..15]), "{path:?}");
+        }
+    }
+
+    #[test]
+    fn a_step_is_clean_only_where_it_was_said_to_be() {
+        let paths = Paths::new(&[pattern("/a/b")].into(), &BTreeSet::new());
+        let mut walk = Walk::default();
+        walk.restart(&paths);
+        assert!(!walk.enter_clean(b"a"));
+        walk.enter(&paths, b"a");
+        walk.entered_clean(b"a");
+        assert!(!walk.enter_clean(b"a"), "in another place");
+        walk.restart(&paths);
+        assert!(!walk.enter_clean(b"b") && walk.enter_clean(b"a"));
+        walk.enter(&paths, b"b");
+        assert_eq!(walk.treatment(), Treatment::FreeText);
     }
 
     #[test]

@@ -18,6 +18,7 @@ mod numbers;
 /// So often a word is drawn again that means something by accident. A single letter is the worst case: most of the
 /// others may be words or parts of emoticons.
 const DRAWS: usize = 64;
+const HEX: &[u8; 16] = b"0123456789abcdef";
 
 /// Draws replacements under one key.
 pub(super) struct Pseudonyms {
@@ -120,8 +121,15 @@ impl Pseudonyms {
         bytes.copy_from_slice(&hash.as_bytes()[..16]);
         bytes[6] = bytes[6] & 0x0f | 0x80;
         bytes[8] = bytes[8] & 0x3f | 0x80;
-        let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
-        format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+        let mut token = String::with_capacity(36);
+        for (i, byte) in bytes.into_iter().enumerate() {
+            if matches!(i, 4 | 6 | 8 | 10) {
+                token.push('-');
+            }
+            token.push(char::from(HEX[usize::from(byte >> 4)]));
+            token.push(char::from(HEX[usize::from(byte & 15)]));
+        }
+        token
     }
 }
 

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use super::content::{is_plain_name, pairs};
 use super::detect::secrets;
 use super::encoded::{Decoder, Encoding, Undecodable};
+use super::known::Known;
 use super::masker::{Draft, Masker};
 use super::paths::{PathPattern, Pattern, Treatment};
 use super::policy::Rules;
@@ -24,6 +25,8 @@ pub(super) struct Targets {
     query: Vec<String>,
     identifiers: Vec<PathPattern>,
     decoder: Decoder,
+    /// Targets that stay as they are.
+    clean: Known,
 }
 
 // === impl Targets ===
@@ -34,11 +37,17 @@ impl Targets {
             query: rules.target.query.iter().cloned().collect(),
             identifiers: rules.target.identifiers.iter().map(Pattern::compiled).collect(),
             decoder: Decoder::default(),
+            clean: Known::default(),
         }
     }
 
     /// What may be written of `target`.
     pub(super) fn sanitize(&mut self, target: Bytes, masker: &mut Masker) -> Result<Bytes, Undecodable> {
+        // Who asks for every piece wants to see these, too; and then nothing may be replaced.
+        let remembers = !masker.is_traced();
+        if remembers && self.clean.contains(&target) {
+            return Ok(target);
+        }
         let mut draft = Draft::new(&target, Place::Target);
         let path = self.authority(&mut draft, masker)?;
         let query = memchr::memchr2(b'?', b'#', &target[path..]).map_or(target.len(), |at| path + at);
@@ -48,7 +57,15 @@ impl Targets {
             self.query(&mut draft, query + 1..fragment, masker)?;
         }
         masker.treat(&mut draft, fragment..target.len(), Encoding::Percent, Treatment::Replace, "query")?;
-        Ok(draft.finish().map(Bytes::from).unwrap_or(target))
+        Ok(match draft.finish() {
+            Some(changed) => changed.into(),
+            None => {
+                if remembers {
+                    self.clean.insert(&target);
+                }
+                target
+            }
+        })
     }
 
     /// Treats scheme and authority of a target in absolute form; returns where the path begins.

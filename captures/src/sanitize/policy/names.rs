@@ -36,13 +36,6 @@ pub struct KeptHeader(String);
 
 // === impl HeaderName ===
 
-impl HeaderName {
-    /// Whether this is the name of a field, compared without case.
-    pub(in crate::sanitize) fn matches(&self, name: &[u8]) -> bool {
-        name.eq_ignore_ascii_case(self.0.as_bytes())
-    }
-}
-
 impl TryFrom<String> for HeaderName {
     type Error = String;
 

@@ -126,7 +126,7 @@ fn paths(rules: &Rules, warnings: &mut Vec<String>) {
         for step in text.split('/').skip(1).filter(|_| literal) {
             walk.enter(&free, step.replace("~1", "/").replace("~0", "~").as_bytes());
         }
-        let covered = literal && walk.treatment(&free) == Treatment::FreeText;
+        let covered = literal && walk.treatment() == Treatment::FreeText;
         if covered || rules.json.free_text.contains(pattern) {
             warnings.push(format!(
                 "json.keep `{text}` has no effect: json.free_text covers it, and free text holds"
