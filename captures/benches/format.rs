@@ -1,5 +1,7 @@
 //! Encoding and decoding exchanges of real traffic, on one core: `cargo bench -p understudy-captures --bench format`.
 
+#[path = "format/traffic.rs"]
+#[expect(dead_code, reason = "the wire length is for the programs that measure size")]
 mod traffic;
 
 use std::hint::black_box;

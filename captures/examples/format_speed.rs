@@ -1,7 +1,7 @@
 //! Exchanges encoded and decoded in a second of user CPU time on one core, and the size of a capture:
 //! `cargo run --release -p understudy-captures --example format_speed [EXCHANGES]`.
 
-#[path = "../benches/traffic.rs"]
+#[path = "../benches/format/traffic.rs"]
 mod traffic;
 
 use std::error::Error;

@@ -115,6 +115,7 @@ pub fn run(
             policy: config.policy.digest(),
             key_id: config.key.id(),
             sample: config.scope.sample,
+            derived: None,
         },
         key: config.capture_key.clone(),
     })

@@ -14,7 +14,7 @@ use understudy_captures::{
 const FIRST: u64 = 1_700_000_000_000_000_000;
 
 /// A generator of numbers for ids, scores and latencies: the same every time.
-pub struct Dice(u64);
+pub(crate) struct Dice(u64);
 
 impl Dice {
     fn next(&mut self) -> u64 {
@@ -26,7 +26,7 @@ impl Dice {
 }
 
 /// One exchange for each sample text, over and over, at some 500 a second; as observed, before sanitizing.
-pub fn observed(boot: u64) -> impl Iterator<Item = Exchange> {
+pub(crate) fn observed(boot: u64) -> impl Iterator<Item = Exchange> {
     let mut dice = Dice(0x9e37_79b9_7f4a_7c15 ^ boot);
     let texts: Vec<_> = samples::texts().collect();
     (0_u64..)
@@ -34,13 +34,13 @@ pub fn observed(boot: u64) -> impl Iterator<Item = Exchange> {
 }
 
 /// The first `count`, sanitized by the built-in policy.
-pub fn sanitized(boot: u64, count: usize) -> Vec<Sanitized> {
+pub(crate) fn sanitized(boot: u64, count: usize) -> Vec<Sanitized> {
     let mut sanitizer = Sanitizer::new(Policy::builtin(), Key::random());
     observed(boot).filter_map(|exchange| sanitizer.sanitize(exchange).ok()).take(count).collect()
 }
 
 /// Bytes of request and response on the wire.
-pub fn wire_len(exchange: &Exchange) -> u64 {
+pub(crate) fn wire_len(exchange: &Exchange) -> u64 {
     let fields = |headers: &Headers| headers.iter().map(|(n, v)| n.len() + v.len() + 4).sum::<usize>() + 2;
     let request = &exchange.request;
     let asked = request.method.len() + request.target.len() + 12 + fields(&request.headers);
@@ -50,7 +50,7 @@ pub fn wire_len(exchange: &Exchange) -> u64 {
 }
 
 /// A recorder's writer.
-pub fn config(dir: &std::path::Path, boot: u64, max_bytes: u64) -> WriterConfig {
+pub(crate) fn config(dir: &std::path::Path, boot: u64, max_bytes: u64) -> WriterConfig {
     WriterConfig {
         dir: dir.to_owned(),
         max_bytes,
@@ -68,7 +68,7 @@ pub fn config(dir: &std::path::Path, boot: u64, max_bytes: u64) -> WriterConfig 
 }
 
 /// Writes all of `exchanges` and closes the capture.
-pub fn write(mut writer: Writer, exchanges: &[Sanitized]) {
+pub(crate) fn write(mut writer: Writer, exchanges: &[Sanitized]) {
     let mut recorded = 0;
     for exchange in exchanges {
         recorded += writer.append(exchange).expect("room on the disk");
