@@ -254,6 +254,9 @@ impl Addresses<'_> {
 
     /// `P.O. Box 242`, `PSC 4095, Box 8316`, `Unit 5022 Box 1225`, `USNS Mahler FPO AA 65728`.
     fn boxed(&self, i: usize) -> Option<usize> {
+        if !self.cues(i).has(Cues::BOXED) {
+            return None;
+        }
         let word = self.folded(i);
         let number = |at: usize| self.tokens.get(at).is_some_and(Token::has_digit);
         match word.as_str() {
@@ -420,7 +423,9 @@ impl Addresses<'_> {
     }
 
     fn is_cued(&self, i: usize) -> bool {
-        if i == 0 || self.gap(i).contains(['.', '!', '?']) {
+        // What is looked for below ends with a short word or a label.
+        let possible = i > 0 && (self.tokens[i - 1].len() <= 4 || self.cues(i - 1).has(Cues::LABEL));
+        if !possible || self.gap(i).contains(['.', '!', '?']) {
             return false;
         }
         let (mut two, mut one) = (self.folded_before(i, 2), self.folded_before(i, 1));

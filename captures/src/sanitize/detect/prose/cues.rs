@@ -66,7 +66,11 @@ impl Cues {
     /// A weekday.
     pub(super) const WEEKDAY: Self = Self(1 << 25);
 
-    const KINDS: [(&str, Self); 26] = [
+    /// Begins the address of a box: `PSC`.
+    pub(super) const BOXED: Self = Self(1 << 26);
+
+    const KINDS: [(&str, Self); 27] = [
+        ("boxed", Self::BOXED),
         ("weekday", Self::WEEKDAY),
         ("title", Self::TITLE),
         ("honour", Self::HONOUR),

@@ -105,7 +105,7 @@ impl Masks {
             let x = u64::from_le_bytes(*eight);
             let beyond = x & HIGHS;
             let low = x & !HIGHS;
-            let folded = low | 0x20 * ONES;
+            let folded = low | (0x20 * ONES);
             let letters = at_least(folded, b'a') & !at_least(folded, b'z' + 1) & !x & HIGHS;
             let digits = at_least(low, b'0') & !at_least(low, b'9' + 1) & !x & HIGHS;
             let capitals = letters & !(x << 2);

@@ -84,15 +84,13 @@ impl People<'_> {
 
     /// The token that carries the name on behind token `i`: the next word, or one behind an initial or particles.
     fn next_part(&self, i: usize) -> Option<usize> {
-        let mut next = i + 1;
-        for _ in 0..3 {
+        for next in i + 1..i + 4 {
             let token = self.tokens.get(next)?;
             let gap = self.gap(next);
             let after_initial = matches!(self.tokens[next - 1].shape, Shape::Initial)
                 || self.caseless && self.tokens[next - 1].len() == 1;
             let joined = matches!(gap, " " | "  " | "-" | "\u{a0}" | "\t")
-                || gap == ". " && after_initial
-                || gap == "." && after_initial;
+                || after_initial && matches!(gap, ". " | ".");
             if !joined || self.tokens[next - 1].possessive {
                 return None;
             }
@@ -100,13 +98,12 @@ impl People<'_> {
             if self.can_continue(next) || hyphenated && !self.is_ordinary(next) {
                 return Some(next);
             }
-            let word = Folded::of(token.text(self.text));
             let initial = token.shape == Shape::Initial
-                || self.caseless && token.len() == 1 && !matches!(word.as_str(), "i" | "a");
-            if !initial && !(token.shape == Shape::Lower && token.cues.has(Cues::PARTICLE)) {
+                || self.caseless && token.len() == 1 && !matches!(token.text(self.text), "i" | "a");
+            let particle = token.shape == Shape::Lower && token.cues.has(Cues::PARTICLE);
+            if !initial && !particle {
                 return None;
             }
-            next += 1;
         }
         None
     }
@@ -363,7 +360,7 @@ impl People<'_> {
             let token = &self.tokens[*i];
             token.len() > 2
                 && !self.is_ordinary(*i)
-                && !(token.known.ambiguous() && !token.known.name())
+                && (token.known.name() || !token.known.ambiguous())
                 && matches!(token.shape, Shape::Title | Shape::Upper | Shape::Lower)
         };
         let mut parts: Vec<&str> = runs
