@@ -124,7 +124,7 @@ impl<'a> Run<'a> {
     fn prepare(plan: &'a Plan, run_id: &'a str, dir: &'a Path) -> Result<Run<'a>, DriveError> {
         let metrics = Metrics::new(plan, run_id).map_err(|error| DriveError::Bug(error.to_string()))?;
         let port = plan.metrics.map(preflight::metrics_port).transpose()?;
-        let capture = Capture::open(&plan.captures).map_err(SurveyError::from)?;
+        let capture = plan.open_capture().map_err(SurveyError::from)?;
         let mut labels = Labels::default();
         let survey = Survey::of(&capture, plan, &mut labels)?;
         let routes = plan.candidates.iter().map(preflight::probe).collect::<Result<_, _>>()?;

@@ -23,13 +23,18 @@ use std::time::Duration;
 
 use hyper::header::{HeaderName, HeaderValue};
 
+use understudy_captures::capture::CaptureError;
+use understudy_captures::{Capture, CaptureKeys};
+
 use crate::answers::Preset;
 
 /// A validated run: every field has been checked, every default filled in.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// Files and directories of the capture.
+    /// Files, directories and URLs of the capture.
     pub captures: Vec<PathBuf>,
+    /// What opens encrypted segments of it.
+    pub capture_keys: CaptureKeys,
     /// Who is rehearsed, in the order of the plan. At least one.
     pub candidates: Vec<Candidate>,
     /// Index of the candidate that the others are judged against.
@@ -68,6 +73,13 @@ pub struct Plan {
     pub metrics: Option<std::net::SocketAddr>,
     /// The run directory is made below this one.
     pub out: PathBuf,
+}
+
+impl Plan {
+    /// Opens the capture, wherever it is.
+    pub fn open_capture(&self) -> Result<Capture, CaptureError> {
+        understudy_store::open(&self.captures, &self.capture_keys)
+    }
 }
 
 /// Something that may serve.

@@ -4,8 +4,10 @@
 //!
 //! - [`process`]: a child process that is awaited by what it prints, signalled, and never left behind.
 //! - [`programs`]: our own binaries, built from this tree.
+//! - [`bucket`]: an object store, and one that dies in the middle of an answer.
 //! - [`peers`]: independent programs: nginx, haproxy, h2load, wrk, curl, Prometheus, Chromium.
 
+pub mod bucket;
 pub mod peers;
 pub mod process;
 pub mod programs;

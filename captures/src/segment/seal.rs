@@ -151,6 +151,11 @@ impl CaptureKeys {
         self.0.is_empty()
     }
 
+    /// The key to encrypt with what is made of the captures that these open.
+    pub fn first(&self) -> Option<&CaptureKey> {
+        self.0.first()
+    }
+
     /// Names of the keys.
     pub fn ids(&self) -> Vec<String> {
         self.0.iter().map(CaptureKey::id).collect()

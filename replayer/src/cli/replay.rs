@@ -5,9 +5,8 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use serde::Serialize;
-use understudy_captures::capture::CaptureError;
 
-use super::Failure;
+use super::{Failure, capture};
 use crate::certificate::Certificate;
 use crate::drive::{DriveError, Progress, Stop, rehearse};
 use crate::judge::{Judgement, Verdict, judge};
@@ -209,7 +208,8 @@ impl From<PlanError> for Failure {
         match error {
             PlanError::Usage(message) => Failure::Usage(message),
             PlanError::Unreadable { .. } => Failure::Input(error.to_string()),
-            PlanError::Capture(error) => capture_failure(error),
+            PlanError::Key(message) => Failure::Data(message),
+            PlanError::Capture(error) => capture::unreadable(error),
         }
     }
 }
@@ -217,19 +217,12 @@ impl From<PlanError> for Failure {
 impl From<DriveError> for Failure {
     fn from(error: DriveError) -> Failure {
         match error {
-            DriveError::Survey(SurveyError::Capture(error)) => capture_failure(error),
+            DriveError::Survey(SurveyError::Capture(error)) => capture::unreadable(error),
             DriveError::Survey(error) => Failure::Usage(error.to_string()),
             DriveError::Capture(message) => Failure::Data(message),
             DriveError::Unavailable(message) => Failure::Unavailable(message),
             DriveError::Unwritable { .. } => Failure::Output(error.to_string()),
             DriveError::Bug(message) => Failure::Bug(message),
         }
-    }
-}
-
-fn capture_failure(error: CaptureError) -> Failure {
-    match error {
-        CaptureError::Io { .. } | CaptureError::Nothing { .. } => Failure::Input(error.to_string()),
-        _ => Failure::Data(error.to_string()),
     }
 }

@@ -50,6 +50,7 @@ pub(crate) fn stage(names: &[&str], gates: Gates) -> Rehearsal {
     });
     let shape = Shape { count: 1_000, duration_s: 20.0, rate: 50.0, peak: 71, dispersion: Some(1.3) };
     let plan = Plan {
+        capture_keys: understudy_captures::CaptureKeys::none(),
         captures: vec!["captures/monday".into()],
         candidates: candidates.collect(),
         baseline: 0,

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use serde_saphyr::{DefaultMessageFormatter, MessageFormatter};
+use understudy_store::Location;
 
 use super::resolve::PlanError;
 use super::settings::Settings;
@@ -26,7 +27,13 @@ pub(super) fn read(path: &Path) -> Result<Settings, PlanError> {
     let mut settings = parse(&text, path)?;
     let base = path.parent().unwrap_or(Path::new(""));
     let relative = |path: PathBuf| base.join(path);
-    settings.captures = settings.captures.into_iter().map(relative).collect();
+    // A URL leads to the same place from anywhere.
+    let located = |path: PathBuf| match Location::parse(&path) {
+        Ok(Location::Local(local)) if local == path => relative(path),
+        _ => path,
+    };
+    settings.captures = settings.captures.into_iter().map(located).collect();
+    settings.capture_key_file = settings.capture_key_file.into_iter().map(relative).collect();
     settings.out = settings.out.map(relative);
     Ok(settings)
 }

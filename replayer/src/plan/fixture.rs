@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use understudy_captures::CaptureKeys;
+
 use super::{Candidate, FidelityBounds, Gates, Pace, Plan, Safety, Target};
 use crate::answers::Preset;
 
@@ -19,6 +21,7 @@ pub(crate) fn plan(addresses: &[SocketAddr]) -> Plan {
         .collect();
     Plan {
         captures: Vec::new(),
+        capture_keys: CaptureKeys::none(),
         candidates,
         baseline: 0,
         twin: None,

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use hyper::header::{HeaderName, HeaderValue};
-use understudy_captures::Capture;
 use understudy_captures::capture::CaptureError;
+use understudy_captures::{Capture, CaptureKeys};
 
 use super::settings::Settings;
 use super::values::{Limit, Millis, Positive, Share};
@@ -45,6 +45,9 @@ pub enum PlanError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// A key of the capture cannot be used.
+    #[error("{0}")]
+    Key(String),
     /// The capture cannot be read.
     #[error(transparent)]
     Capture(#[from] CaptureError),
@@ -102,12 +105,15 @@ impl Plan {
         let safety = safety(&settings)?;
         let headers = headers(&settings.header, &settings.header_env)?;
         let gates = gates(&settings);
+        let capture_keys = CaptureKeys::find(&settings.capture_key_file)
+            .map_err(|error| PlanError::Key(error.to_string()))?;
         let warmup = match settings.warmup {
             Some(span) => span.0,
-            None => default_warmup(&Capture::open(captures)?, pace, window),
+            None => default_warmup(&understudy_store::open(captures, &capture_keys)?, pace, window),
         };
         Ok(Plan {
             captures: settings.captures,
+            capture_keys,
             candidates: settings.candidates,
             baseline,
             twin,

@@ -15,9 +15,12 @@ use super::{Candidate, FidelityBounds};
 #[derive(Args, Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Settings {
-    /// Segments and directories of the capture, or one plan file (*.yaml, *.yml)
+    /// Segments, directories and URLs (s3://, gs://, az://BUCKET/PREFIX/) of the capture, or one plan file (*.yaml, *.yml)
     #[arg(value_name = "CAPTURE|PLAN.yaml", required = true)]
     pub captures: Vec<PathBuf>,
+    /// Key of an encrypted capture, instead of UNDERSTUDY_CAPTURE_KEY (repeat for several)
+    #[arg(long, value_name = "FILE")]
+    pub capture_key_file: Vec<PathBuf>,
 
     /// Who is rehearsed, e.g. small=http://10.0.0.7:8000 (repeat for each)
     #[arg(long = "candidate", value_name = "NAME=URL", help_heading = "Candidates")]
@@ -146,6 +149,7 @@ impl Settings {
         };
         Settings {
             captures: or_list(self.captures, file.captures),
+            capture_key_file: or_list(self.capture_key_file, file.capture_key_file),
             candidates: or_list(self.candidates, file.candidates),
             baseline: self.baseline.or(file.baseline),
             twin: self.twin.or(file.twin),

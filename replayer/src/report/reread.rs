@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use understudy_captures::Capture;
 use understudy_captures::capture::CaptureError;
 
 use super::series::Instants;
@@ -48,7 +47,7 @@ impl Reread {
 
     fn read(&mut self, rehearsal: &Rehearsal, wanted: &BTreeSet<u32>) -> Result<(), CaptureError> {
         let plan = &rehearsal.plan;
-        let capture = Capture::open(&plan.captures)?;
+        let capture = plan.open_capture()?;
         let timeline = Timeline::of(plan);
         for selected in Selection::of(&capture, plan) {
             let selected = selected?;

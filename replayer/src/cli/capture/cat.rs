@@ -1,23 +1,21 @@
 //! `understudy capture cat`.
 
 use std::io::{self, BufWriter, Write};
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use understudy_captures::capture::Damage;
 use understudy_captures::interchange::jsonl;
-use understudy_captures::{Body, Capture, Exchange, Headers};
+use understudy_captures::{Body, Exchange, Headers};
 
 use super::text::{Shown, span};
-use super::{print_damage, printed, unreadable};
+use super::{Reading, print_damage, printed, unreadable};
 use crate::cli::Failure;
 
 /// Arguments of `cat`.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Segments (*.ucap), or directories of them
-    #[arg(required = true, value_name = "PATH")]
-    paths: Vec<PathBuf>,
+    #[command(flatten)]
+    reading: Reading,
     /// Print one JSON object a line; bytes that are not UTF-8 come in base64, under KEY_base64
     #[arg(long)]
     json: bool,
@@ -27,7 +25,7 @@ pub(super) struct Args {
 }
 
 pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<ExitCode, Failure> {
-    let capture = Capture::open(&args.paths).map_err(unreadable)?;
+    let capture = args.reading.open()?;
     let mut exchanges = capture.exchanges();
     let mut out = BufWriter::with_capacity(1 << 16, out);
     let mut result = Ok(());

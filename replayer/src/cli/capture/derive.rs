@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
-use understudy_captures::Capture;
+use understudy_captures::CaptureKeys;
 use understudy_captures::capture::{Choice, ClockEstimate, DeriveError, Lineage, Outcome};
 use understudy_captures::segment::{Derived, Origin, WriterConfig};
+use understudy_store::Destination;
 
 use super::select::Filters;
 use super::text::{size, span};
@@ -27,8 +28,9 @@ const STEP: u64 = 4096;
 /// Where a new capture goes.
 #[derive(Debug, clap::Args)]
 struct Target {
-    /// Directory of the new capture; created, and refused when it holds anything
-    #[arg(long, value_name = "DIR")]
+    /// Directory of the new capture; created, and refused when it holds anything. Or a URL (s3://BUCKET/PREFIX/).
+    /// With a key, the new capture is encrypted under it (the first, if several are given)
+    #[arg(long, value_name = "DIR|URL")]
     out: PathBuf,
     /// Begin a new segment after this many MiB
     #[arg(long, value_name = "MIB", default_value_t = 256)]
@@ -36,6 +38,12 @@ struct Target {
     /// Show no progress
     #[arg(long, short)]
     quiet: bool,
+}
+
+/// Where a new capture goes, checked, and what encrypts it.
+struct Place {
+    destination: Destination,
+    keys: CaptureKeys,
 }
 
 /// Arguments of `slice`.
@@ -75,10 +83,11 @@ pub(super) struct MergeArgs {
 }
 
 pub(super) fn slice(args: &SliceArgs, out: &mut dyn Write) -> Result<ExitCode, Failure> {
-    let capture = Capture::open(&args.source.paths).map_err(unreadable)?;
+    let capture = args.source.reading.open()?;
     let stats = capture.stats();
     let derived = Derived { by: "slice".into(), what: args.filters.to_string(), ..Derived::default() };
-    let config = args.target.config(capture.derived_origin(PRODUCER, derived.clone()))?;
+    let to = args.target.destination(&args.source)?;
+    let config = to.config(&args.target, capture.derived_origin(PRODUCER, derived.clone()));
     let bar = args.target.bar(stats.exchanges, "slicing");
     let (first, last) = args.filters.window(stats.first.unwrap_or_default());
     let (mut read, mut kept) = (0, 0);
@@ -93,18 +102,18 @@ pub(super) fn slice(args: &SliceArgs, out: &mut dyn Write) -> Result<ExitCode, F
     });
     bar.finish_and_clear();
     let outcome = outcome.map_err(failed)?;
-    report(&outcome, &capture.lineage(), &derived, &[], &args.target.out, args.source.json, out)
+    report(&outcome, &capture.lineage(), &derived, &[], to, args.source.json, out)
 }
 
 pub(super) fn merge(args: &MergeArgs, out: &mut dyn Write) -> Result<ExitCode, Failure> {
-    let capture = Capture::open(&args.source.paths).map_err(unreadable)?;
+    let capture = args.source.reading.open()?;
     let stats = capture.stats();
     let lineage = capture.lineage();
     if let Some((pod, _)) = args.offset.iter().find(|(pod, _)| !lineage.pods.contains(pod)) {
         let pods: Vec<_> = lineage.pods.iter().map(String::as_str).collect();
         return Err(Failure::Usage(format!("no pod is called `{pod}`; there are: {}", pods.join(", "))));
     }
-    args.target.check()?;
+    args.target.destination(&args.source)?;
     let estimates = match args.trust_clocks {
         true => Vec::new(),
         false => {
@@ -121,13 +130,14 @@ pub(super) fn merge(args: &MergeArgs, out: &mut dyn Write) -> Result<ExitCode, F
     corrections.retain(|_, nanos| *nanos != 0);
     let what = format!("{} pods, by arrival", lineage.pods.len());
     let derived = Derived { by: "merge".into(), what, corrections, ..Derived::default() };
-    let config = args.target.config(capture.derived_origin(PRODUCER, derived.clone()))?;
+    let to = args.target.destination(&args.source)?;
+    let config = to.config(&args.target, capture.derived_origin(PRODUCER, derived.clone()));
     let bar = args.target.bar(stats.exchanges, "merging");
     let mut progress = stepped(&bar);
     let outcome = capture.merge(config, &derived.corrections, &mut progress);
     bar.finish_and_clear();
     let outcome = outcome.map_err(failed)?;
-    report(&outcome, &lineage, &derived, &estimates, &args.target.out, args.source.json, out)
+    report(&outcome, &lineage, &derived, &estimates, to, args.source.json, out)
 }
 
 fn stepped(bar: &ProgressBar) -> impl FnMut(u64) {
@@ -159,30 +169,17 @@ fn offset(text: &str) -> Result<(String, i64), String> {
 
 impl Target {
     /// Refuses to overwrite.
-    fn check(&self) -> Result<(), Failure> {
+    fn destination(&self, source: &Source) -> Result<Place, Failure> {
+        let place =
+            Destination::new(&self.out).map_err(|error| super::told(error.kind(), error.to_string()))?;
         let refused = |why: &dyn std::fmt::Display| {
             Failure::Output(format!("cannot write a capture to {}: {why}", self.out.display()))
         };
-        match fs::read_dir(&self.out) {
-            Ok(mut entries) => match entries.next() {
-                Some(_) => Err(refused(&"it holds something already; name a new directory")),
-                None => Ok(()),
-            },
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(refused(&error)),
+        match fs::read_dir(place.dir()).map(|mut entries| entries.next().is_some()) {
+            Ok(true) => Err(refused(&"it holds something already; name a new directory")),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(refused(&error)),
+            _ => Ok(Place { destination: place, keys: source.reading.keys()? }),
         }
-    }
-
-    fn config(&self, origin: Origin) -> Result<WriterConfig, Failure> {
-        self.check()?;
-        Ok(WriterConfig {
-            dir: self.out.clone(),
-            max_bytes: self.rotate.max(1).saturating_mul(1 << 20),
-            max_age: Duration::MAX,
-            block_bytes: BLOCK_BYTES,
-            origin,
-            key: None,
-        })
     }
 
     fn bar(&self, exchanges: u64, what: &'static str) -> ProgressBar {
@@ -195,6 +192,21 @@ impl Target {
     }
 }
 
+// === impl Place ===
+
+impl Place {
+    fn config(&self, target: &Target, origin: Origin) -> WriterConfig {
+        WriterConfig {
+            dir: self.destination.dir().to_owned(),
+            max_bytes: target.rotate.max(1).saturating_mul(1 << 20),
+            max_age: Duration::MAX,
+            block_bytes: BLOCK_BYTES,
+            origin,
+            key: self.keys.first().cloned(),
+        }
+    }
+}
+
 // === what was done ===
 
 fn report(
@@ -202,11 +214,16 @@ fn report(
     lineage: &Lineage,
     derived: &Derived,
     estimates: &[ClockEstimate],
-    path: &Path,
+    place: Place,
     as_json: bool,
     out: &mut dyn Write,
 ) -> Result<ExitCode, Failure> {
-    let dataset = Capture::open(&[path]).map_err(unreadable)?.stats().dataset_id;
+    let Place { destination, keys } = place;
+    let dataset = understudy_store::open(&[destination.dir()], &keys).map_err(unreadable)?.stats().dataset_id;
+    let path = &*destination.name();
+    destination
+        .finish()
+        .map_err(|(path, error)| Failure::Output(format!("cannot write {}: {error}", path.display())))?;
     printed(match as_json {
         true => print_json(&to_json(outcome, lineage, derived, estimates, path, &dataset), out),
         false => print(outcome, lineage, derived, estimates, path, &dataset, out),

@@ -5,13 +5,12 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
-use understudy_captures::Capture;
 use understudy_captures::capture::Damage;
 use understudy_captures::interchange::Format;
 use understudy_captures::interchange::export::{ExportError, Exported, Exporter, Target};
 
 use super::notes::{notes_json, print_notes};
-use super::{damage_json, print_damage, print_json, printed, unreadable};
+use super::{Reading, damage_json, print_damage, print_json, printed, unreadable};
 use crate::cli::Failure;
 
 const EXAMPLES: &str = "Examples:
@@ -28,9 +27,8 @@ cannot carry is counted in the summary. To export a part, slice it first.";
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(super) struct Args {
-    /// Segments (*.ucap), or directories of them
-    #[arg(required = true, value_name = "PATH")]
-    paths: Vec<PathBuf>,
+    #[command(flatten)]
+    reading: Reading,
     /// New file, or `-` for standard output; .gz compresses gor and jsonl
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -54,7 +52,7 @@ pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<ExitCode, Failure>
         Failure::Usage(format!("{}: the name says no format; give one with --to", args.out.display()))
     })?;
     let target = args.target.as_deref().map(Target::parse).transpose().map_err(failure)?;
-    let capture = Capture::open(&args.paths).map_err(unreadable)?;
+    let capture = args.reading.open()?;
     let mut exporter = match to_stdout {
         true => Exporter::to_stream(io::stdout(), format, target),
         false => Exporter::to_file(&args.out, format, target),

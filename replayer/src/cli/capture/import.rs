@@ -12,9 +12,10 @@ use understudy_captures::interchange::arrivals::{
 use understudy_captures::interchange::import::{ImportError, Imported, Importer};
 use understudy_captures::interchange::{Format, Input};
 use understudy_captures::{Capture, CaptureKey, CaptureKeys, Key, Policy, Sanitizer, source};
+use understudy_store::Destination;
 
 use super::notes::{notes_json, print_notes};
-use super::{print_json, printed, unreadable};
+use super::{print_json, printed, told, unreadable};
 use crate::cli::Failure;
 
 /// Environment variable that may hold the key itself, as for the sidecar.
@@ -36,8 +37,8 @@ pub(super) struct Args {
     /// Files, plain or gzip, in the order they were written; `-` is standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// Directory of the new capture; must be empty or missing
-    #[arg(long, value_name = "DIR")]
+    /// Directory of the new capture, which must be empty or missing, or a URL (s3://BUCKET/PREFIX/)
+    #[arg(long, value_name = "DIR|URL")]
     out: PathBuf,
     /// What the files are: gor, har, jsonl, azure, mooncake, nginx [default: by their content]
     #[arg(long, value_name = "FORMAT")]
@@ -75,15 +76,18 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<ExitCode, Failure> {
     let sanitizer = Sanitizer::new(policy(args.policy.as_deref())?, key(args.key_file.as_deref())?);
     let encryption = capture_key(args.capture_key_file.as_deref())?;
-    let mut importer = Importer::new(&args.out, sanitizer, encryption, synthesis(args)?).map_err(failure)?;
+    let to = Destination::new(&args.out).map_err(|error| told(error.kind(), error.to_string()))?;
+    let mut importer = Importer::new(to.dir(), sanitizer, encryption, synthesis(args)?).map_err(failure)?;
     for path in &args.files {
         importer.read(Input::open(path).map_err(failure)?, args.from).map_err(failure)?;
     }
     let imported = importer.finish().map_err(failure)?;
     let keys: Vec<PathBuf> = args.capture_key_file.iter().cloned().collect();
     let keys = CaptureKeys::find(&keys).map_err(|error| Failure::Data(error.to_string()))?;
-    let found = source::local(&args.out).map_err(unreadable)?;
+    let found = source::local(to.dir()).map_err(unreadable)?;
     let stats = Capture::open_found(found, &keys).map_err(unreadable)?.stats();
+    to.finish()
+        .map_err(|(path, error)| Failure::Output(format!("cannot write {}: {error}", path.display())))?;
     printed(match args.json {
         true => print_json(&to_json(&imported, &args.out, &stats.dataset_id), out),
         false => print(&imported, &args.out, &stats.dataset_id, out),

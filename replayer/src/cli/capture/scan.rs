@@ -12,7 +12,7 @@ use understudy_captures::exchange::Place;
 use understudy_captures::sanitize::{Canaries, Leak, Scanner};
 use understudy_captures::{Capture, ExchangeId, Policy};
 
-use super::{damage_json, print_damage, print_json, printed, unreadable};
+use super::{Reading, damage_json, print_damage, print_json, printed, unreadable};
 use crate::cli::Failure;
 
 /// Something was found, or not everything could be searched.
@@ -32,9 +32,8 @@ const RESIDUAL: &str = "A scan finds what the detectors know and the canaries gi
     Examples:\n  understudy capture scan captures/\n  understudy capture scan captures/ --canary 'Ada Lovelace' --canary canaries.txt"
 )]
 pub(super) struct Args {
-    /// Segments (*.ucap), or directories of them
-    #[arg(required = true, value_name = "CAPTURE")]
-    paths: Vec<PathBuf>,
+    #[command(flatten)]
+    reading: Reading,
     /// A text that must be nowhere, or a file of one a line; searched in any case, and in base64, percent-encoding and
     /// JSON escapes. May be repeated
     #[arg(long, value_name = "TEXT|FILE")]
@@ -71,7 +70,7 @@ struct Count {
 pub(super) fn run(args: &Args, out: &mut dyn Write) -> Result<ExitCode, Failure> {
     let policy = super::policy::read(args.policy.as_deref())?;
     let canaries = canaries(&args.canary)?;
-    let capture = Capture::open(&args.paths).map_err(unreadable)?;
+    let capture = args.reading.open()?;
     let mut report = Report { notes: notes(&capture, &policy), ..Report::default() };
     let mut scanner = Scanner::new(policy, canaries);
     let bar = bar(capture.stats().exchanges);

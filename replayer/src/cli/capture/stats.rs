@@ -57,7 +57,7 @@ struct Tally {
 }
 
 pub(super) fn run(source: &Source, out: &mut dyn Write) -> Result<ExitCode, Failure> {
-    let capture = Capture::open(&source.paths).map_err(unreadable)?;
+    let capture = source.open(out)?;
     let survey = Survey::of(&capture)?;
     printed(match source.json {
         true => print_json(&survey.to_json(), out),

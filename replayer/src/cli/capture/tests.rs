@@ -203,7 +203,8 @@ fn a_reader_that_leaves_is_no_failure_and_a_full_disk_is() {
     record(dir.path());
     let paths = vec![dir.path().to_owned()];
     for json in [false, true] {
-        let source = || Source { paths: paths.clone(), json };
+        let source =
+            || Source { reading: Reading { paths: paths.clone(), capture_key_file: Vec::new() }, json };
         for command in [Command::Stats(source()), Command::Verify(source())] {
             let code = run(Args { command }, &mut Closed(io::ErrorKind::BrokenPipe)).unwrap();
             assert_eq!(code, ExitCode::SUCCESS);

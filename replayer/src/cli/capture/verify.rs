@@ -4,7 +4,6 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use serde_json::{Value, json};
-use understudy_captures::Capture;
 use understudy_captures::capture::Verification;
 
 use super::{Source, damage_json, print_damage, print_json, printed, unreadable};
@@ -14,7 +13,7 @@ use crate::cli::Failure;
 const DAMAGED: u8 = 1;
 
 pub(super) fn run(source: &Source, out: &mut dyn Write) -> Result<ExitCode, Failure> {
-    let verification = Capture::verify(&source.paths).map_err(unreadable)?;
+    let verification = source.open(out)?.verified().map_err(unreadable)?;
     printed(match source.json {
         true => print_json(&to_json(&verification), out),
         false => print(&verification, out),
