@@ -152,14 +152,15 @@ impl Vocabulary {
         token.len() <= usize::from(self.digits) && token.bytes().all(|byte| byte.is_ascii_digit())
     }
 
-    /// Whether a replacement could be read as something that the vocabulary lists.
+    /// Whether a replacement could be read as something that the vocabulary lists, or that a model of English knows
+    /// even where the vocabulary does not list it.
     fn may_mean_something(&self, replacement: &str) -> bool {
-        let in_emoticon = |fragments: &WordSet| fragments.contains(replacement);
-        in_emoticon(&self.fragments) || self.english && in_emoticon(english_fragments()) || {
-            let number = replacement.bytes().all(|byte| byte.is_ascii_digit());
-            // Any number is as good as another one, and all short ones may be known.
-            !number && self.knows(replacement, true)
+        if self.fragments.contains(replacement) || english_fragments().contains(replacement) {
+            return true;
         }
+        let number = replacement.bytes().all(|byte| byte.is_ascii_digit());
+        // Any number is as good as another one, and all short ones may be known.
+        !number && (english().contains(replacement) || self.knows(replacement, true))
     }
 }
 
