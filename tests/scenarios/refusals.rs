@@ -57,10 +57,23 @@ fn a_newer_format_is_refused_with_the_advice_to_upgrade() -> Result<()> {
     let mut bytes = std::fs::read(&segment)?;
     // The major version follows the magic of 8 bytes.
     bytes[8] = 9;
+    std::fs::write(&segment, &bytes)?;
+    let damaged = understudy(&["capture", "verify", segment.to_str().context("utf-8")?])?;
+    assert_eq!(damaged.code, 1, "a flipped bit of the version is damage: {damaged:?}");
+
+    let map = u32::from_le_bytes(bytes[12..16].try_into()?) as usize;
+    let crc = crc32(&bytes[..16 + map]);
+    bytes[16 + map..20 + map].copy_from_slice(&crc.to_le_bytes());
     std::fs::write(&segment, bytes)?;
     let refused = understudy(&["capture", "stats", segment.to_str().context("utf-8")?])?;
     assert_refused(&refused, 65, &["9", "upgrade"]);
     Ok(())
+}
+
+/// That of zlib, bit by bit.
+fn crc32(bytes: &[u8]) -> u32 {
+    let shifted = |crc: u32, _| (crc >> 1) ^ (0xEDB8_8320 & 0_u32.wrapping_sub(crc & 1));
+    !bytes.iter().fold(!0, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), shifted))
 }
 
 #[test]

@@ -138,14 +138,18 @@ pub(super) fn map_frame(magic: [u8; 8], value: &impl Serialize) -> Result<Vec<u8
     Ok(sealed(magic.to_vec(), &rmp_serde::to_vec_named(value)?))
 }
 
+/// Whether the checksum at the end of a frame around a map is right.
+pub(super) fn is_whole(frame: &[u8]) -> bool {
+    frame
+        .split_last_chunk::<CRC_LEN>()
+        .is_some_and(|(body, crc)| crc32fast::hash(body) == u32::from_le_bytes(*crc))
+}
+
 /// The map of a whole frame whose checksum is right and which holds nothing else; `head` is the length of what
 /// precedes the map.
 pub(super) fn open_map<T: DeserializeOwned>(frame: &[u8], head: usize) -> Option<T> {
-    let (body, crc) = frame.split_last_chunk::<CRC_LEN>()?;
-    if crc32fast::hash(body) != u32::from_le_bytes(*crc) {
-        return None;
-    }
-    from_map(body.get(head..)?).ok()
+    is_whole(frame).then_some(())?;
+    from_map(frame.get(head..frame.len() - CRC_LEN)?).ok()
 }
 
 /// Deserializes the one value that `bytes` must be: `rmp_serde::from_slice` accepts trailing bytes in silence.

@@ -224,20 +224,22 @@ fn read_head(path: &Path, file: &dyn ReadAt, len: u64) -> Result<Head, CaptureEr
     let (Some(major), Some(map_len)) = (u16_at(&head, 8), u32_at(&head, 12)) else {
         return Err(too_short());
     };
-    if major > VERSION.0 {
-        return Err(CaptureError::Newer { path: path.to_owned(), found: major, known: VERSION.0 });
-    }
     if major == 0 || map_len > MAX_HEADER_MAP {
         return Ok(Head::Damaged);
     }
     let whole = HEAD_LEN + map_len as usize + CRC_LEN;
     if len < whole as u64 {
         // Cut off, or a damaged length in front of blocks that are well.
-        let frame = scan::next_frame(file, None, HEAD_LEN as u64, len).map_err(failed)?;
+        let frame =
+            scan::next_frame(file, None, HEAD_LEN as u64, len, &mut scan::Budget::of(len)).map_err(failed)?;
         return frame.map(|_| Head::Damaged).ok_or_else(too_short);
     }
     head.resize(whole, 0);
     file.read_exact_at(&mut head, 0).map_err(failed)?;
+    // A version is believed when the checksum over it is right: a flipped bit of it is damage.
+    if major > VERSION.0 && frame::is_whole(&head) {
+        return Err(CaptureError::Newer { path: path.to_owned(), found: major, known: VERSION.0 });
+    }
     match frame::open_map::<Header>(&head, HEAD_LEN) {
         Some(header) if header.schema == SCHEMA => Ok(Head::Whole(header, head)),
         Some(header) => Err(CaptureError::Schema { path: path.to_owned(), found: header.schema }),

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use super::frame::{
     self, BLOCK_HEADER_LEN, BLOCK_MAGIC, BlockHeader, CHECKPOINT_MAGIC, CRC_LEN, FOOTER_MAGIC, FRAME_PREFIX,
-    MAP_FRAME_HEAD_LEN, u32_at,
+    HEAD_LEN, MAP_FRAME_HEAD_LEN, u32_at,
 };
 use super::reader::block_trouble;
 use super::seal::{self, Opener, Outer};
@@ -71,6 +71,7 @@ enum Frame {
 /// Walks from `begin`, the end of the header, to `len`, the end of the file.
 pub(super) fn scan(file: &dyn ReadAt, opener: Option<&Opener>, begin: u64, len: u64) -> io::Result<Scan> {
     let mut walk = Walk::new(file, begin, len)?;
+    let mut budget = Budget::of(len);
     let mut at = begin;
     while at < len {
         match read_frame(file, opener, at, len)? {
@@ -81,6 +82,11 @@ pub(super) fn scan(file: &dyn ReadAt, opener: Option<&Opener>, begin: u64, len: 
             Frame::Checkpoint { checkpoint, bytes } => {
                 walk.checkpoint(checkpoint, &bytes);
                 at += bytes.len() as u64;
+            }
+            Frame::Footer { footer, .. } if !fits(&footer, at) => {
+                let what = "the footer is whole, but its index does not fit the file: it was not used";
+                walk.damage(at, 0, what.to_owned());
+                return Ok(walk.unclosed(at));
             }
             Frame::Footer { footer, len: footer_len } => {
                 return Ok(walk.footer(footer, at, at + footer_len));
@@ -98,7 +104,7 @@ pub(super) fn scan(file: &dyn ReadAt, opener: Option<&Opener>, begin: u64, len: 
                 walk.damage(at, 0, what.to_owned());
                 return Ok(walk.unclosed(at));
             }
-            Frame::Nothing => match next_frame(file, opener, at + 1, len)? {
+            Frame::Nothing => match next_frame(file, opener, at + 1, len, &mut budget)? {
                 Some(next) => {
                     walk.skipped(at, next);
                     at = next;
@@ -112,6 +118,39 @@ pub(super) fn scan(file: &dyn ReadAt, opener: Option<&Opener>, begin: u64, len: 
         }
     }
     Ok(walk.unclosed(len))
+}
+
+/// Bytes that may be read to find out that what looks like a frame around a map is none. A file full of such beginnings
+/// would otherwise be read once for each of them.
+pub(super) struct Budget(u64);
+
+// === impl Budget ===
+
+impl Budget {
+    /// For a file of `len` bytes.
+    pub(super) fn of(len: u64) -> Self {
+        Self(len.saturating_mul(2).saturating_add(1 << 20))
+    }
+
+    /// Whether the frame that `head` begins may be looked at.
+    fn allows(&mut self, head: &[u8]) -> bool {
+        let is_map = head.starts_with(&CHECKPOINT_MAGIC) || head.starts_with(&FOOTER_MAGIC);
+        let Some(claimed) = u32_at(head, CHECKPOINT_MAGIC.len()).filter(|_| is_map) else { return true };
+        let left = self.0.checked_sub(claimed.into());
+        self.0 = left.unwrap_or(self.0);
+        left.is_some()
+    }
+}
+
+/// Whether the blocks of an index stand one behind the other, all before the footer at `at`. A reader that followed
+/// another index could give an exchange twice.
+fn fits(footer: &Footer, at: u64) -> bool {
+    let mut end = HEAD_LEN as u64;
+    footer.blocks.iter().all(|block| {
+        let begins = block.offset >= end;
+        end = block.offset.saturating_add(BLOCK_HEADER_LEN as u64 + u64::from(block.stored_len));
+        begins && end <= at
+    })
 }
 
 /// What is known so far.
@@ -243,7 +282,7 @@ pub(super) fn footer_at(
     room: u64,
 ) -> io::Result<Option<Footer>> {
     Ok(match read_frame(file, opener, at, at + room)? {
-        Frame::Footer { footer, len } if len == room => Some(footer),
+        Frame::Footer { footer, len } if len == room && fits(&footer, at) => Some(footer),
         _ => None,
     })
 }
@@ -320,6 +359,7 @@ pub(super) fn next_frame(
     opener: Option<&Opener>,
     mut from: u64,
     len: u64,
+    budget: &mut Budget,
 ) -> io::Result<Option<u64>> {
     let finder = memchr::memmem::Finder::new(FRAME_PREFIX);
     let mut window = vec![0; SEARCH_WINDOW];
@@ -328,7 +368,12 @@ pub(super) fn next_frame(
         file.read_exact_at(&mut window[..size], from)?;
         for found in finder.find_iter(&window[..size]) {
             let at = from + found as u64;
-            if !matches!(read_frame(file, opener, at, len)?, Frame::Nothing) {
+            let mut head = [0; MAP_FRAME_HEAD_LEN];
+            let available = (MAP_FRAME_HEAD_LEN as u64).min(len - at) as usize;
+            file.read_exact_at(&mut head[..available], at)?;
+            if budget.allows(&head[..available])
+                && !matches!(read_frame(file, opener, at, len)?, Frame::Nothing)
+            {
                 return Ok(Some(at));
             }
         }

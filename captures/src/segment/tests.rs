@@ -87,6 +87,17 @@ pub(crate) fn read(dir: &Path) -> Vec<Exchange> {
     Capture::open(&[dir]).unwrap().exchanges().map(|exchange| exchange.unwrap()).collect()
 }
 
+/// `bytes`, a closed segment, with another index in the footer at `at`: whole by every checksum.
+pub(crate) fn with_index(bytes: &[u8], at: usize, change: impl FnOnce(&mut Vec<BlockEntry>)) -> Vec<u8> {
+    let footer = &bytes[at..bytes.len() - frame::TRAILER_LEN];
+    let mut footer: Footer = frame::open_map(footer, frame::MAP_FRAME_HEAD_LEN).unwrap();
+    change(&mut footer.blocks);
+    let mut changed = bytes[..at].to_vec();
+    changed.extend(frame::map_frame(frame::FOOTER_MAGIC, &footer).unwrap());
+    changed.extend(frame::trailer(at as u64));
+    changed
+}
+
 fn bytes(max: usize) -> impl Strategy<Value = Bytes> {
     collection::vec(any::<u8>(), 0..max).prop_map(Bytes::from)
 }
@@ -296,6 +307,10 @@ fn keys_of_a_newer_minor_are_ignored_and_a_newer_major_is_refused() {
     assert_eq!(capture.segments().next().unwrap().origin.unwrap().boot, 7);
 
     bytes[8] = 2;
+    std::fs::write(&path, &bytes).unwrap();
+    assert!(!Capture::verify(&[&path]).unwrap().is_whole(), "a flipped version is damage");
+    let crc = crc32fast::hash(&bytes[..body]);
+    bytes[body..].copy_from_slice(&crc.to_le_bytes());
     std::fs::write(&path, &bytes).unwrap();
     let refusal = Capture::open(&[&path]).unwrap_err().to_string();
     assert!(
