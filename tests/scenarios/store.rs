@@ -86,7 +86,7 @@ fn damage_in_a_bucket_is_found_named_and_survived() -> Result<()> {
     assert!(verify.stdout.contains("s3://captures/damaged/damaged.ucap: byte "), "{}", verify.stdout);
     let cat = store.understudy(&["capture", "cat", "--json", url], &[])?;
     assert_eq!(cat.code, 0, "{}", cat.stderr);
-    assert!(cat.stdout.lines().count() > 1_000 && cat.stderr.contains("byte "), "{}", cat.stderr);
+    assert!(cat.stdout.lines().count() > 200 && cat.stderr.contains("byte "), "{}", cat.stderr);
     Ok(())
 }
 
