@@ -6,7 +6,9 @@
 //! the *canonical* value (a card without its separators, an e-mail address without case): equal values get equal
 //! replacements, and without the key nobody can go back or test a guess.
 
-use zeroize::Zeroizing;
+use std::cell::RefCell;
+
+use zeroize::{Zeroize, Zeroizing};
 
 use super::class::Class;
 use super::detect::folded::Folded;
@@ -23,12 +25,15 @@ const HEX: &[u8; 16] = b"0123456789abcdef";
 /// Draws replacements under one key.
 pub(super) struct Pseudonyms {
     classes: [Zeroizing<[u8; 32]>; Class::ALL.len()],
-    leaf: Zeroizing<[u8; 32]>,
-    word: Zeroizing<[u8; 32]>,
+    leaf: Keyed,
+    word: Keyed,
     token: Zeroizing<[u8; 32]>,
 }
 
-/// An endless stream of bytes drawn for one value.
+/// BLAKE3 in keyed mode, set up once: most replacements are of whole values. Zeroed when dropped.
+struct Keyed(RefCell<blake3::Hasher>);
+
+/// An endless stream of bytes drawn for one value. Its state begins as the key and is zeroed when dropped.
 struct Stream {
     reader: blake3::OutputReader,
     buffer: Zeroizing<[u8; 64]>,
@@ -41,15 +46,15 @@ impl Pseudonyms {
     pub(super) fn new(key: &Key) -> Self {
         Self {
             classes: Class::ALL.map(|class| key.derive(class.name())),
-            leaf: key.derive("leaf"),
-            word: key.derive("word"),
+            leaf: Keyed::new(&key.derive("leaf")),
+            word: Keyed::new(&key.derive("word")),
             token: key.derive("token-field"),
         }
     }
 
     /// The replacement of a whole value of unknown meaning.
     pub(super) fn leaf(&self, text: &str) -> String {
-        shaped(text, &mut Stream::new(&self.leaf, text.as_bytes()), letters::replace)
+        shaped(text, &mut self.leaf.stream(text.as_bytes()), letters::replace)
     }
 
     /// The replacement of a finding.
@@ -102,7 +107,7 @@ impl Pseudonyms {
     /// stays; and the replacement `means` nothing, as long as there is such a one of its shape.
     pub(super) fn word(&self, word: &str, means: impl Fn(&str) -> bool, out: &mut String) {
         let start = out.len();
-        let mut stream = Stream::new(&self.word, word.to_lowercase().as_bytes());
+        let mut stream = self.word.stream(word.to_lowercase().as_bytes());
         for _ in 0..DRAWS {
             out.truncate(start);
             for run in runs(word) {
@@ -135,9 +140,11 @@ impl Pseudonyms {
 
 /// Replaces each character of `text` by `replace(char, random)`, and never returns `text` itself unless no character of
 /// it can be replaced.
-fn shaped(text: &str, stream: &mut Stream, replace: fn(char, u32) -> char) -> String {
+fn shaped(text: &str, stream: &mut Stream, replace: impl Fn(char, u32) -> char + Copy) -> String {
     let mut out = String::with_capacity(text.len());
-    text.chars().for_each(|c| out.push(redraw(c, stream, replace)));
+    for c in text.chars() {
+        out.push(redraw(c, stream, replace));
+    }
     if out == text {
         out = differ(text, stream, replace);
     }
@@ -146,7 +153,7 @@ fn shaped(text: &str, stream: &mut Stream, replace: fn(char, u32) -> char) -> St
 
 /// Another character for `c`. Only what can change draws from the stream, so that separators do not shift the letters
 /// behind them.
-fn redraw(c: char, stream: &mut Stream, replace: fn(char, u32) -> char) -> char {
+fn redraw(c: char, stream: &mut Stream, replace: impl Fn(char, u32) -> char) -> char {
     let fixed = replace(c, 0) == c && replace(c, 1) == c;
     if fixed { c } else { replace(c, stream.next()) }
 }
@@ -174,7 +181,7 @@ fn another(run: &str, stream: &mut Stream, out: &mut String) {
 }
 
 /// `text` with its first replaceable character turned into another one.
-fn differ(text: &str, stream: &mut Stream, replace: fn(char, u32) -> char) -> String {
+fn differ(text: &str, stream: &mut Stream, replace: impl Fn(char, u32) -> char) -> String {
     let mut changed = false;
     let first = stream.next();
     text.chars()
@@ -204,13 +211,39 @@ fn private_key(text: &str, stream: &mut Stream) -> String {
     format!("{}{}{}", &text[..head], shaped(&text[head..tail], stream, letters::replace), &text[tail..])
 }
 
+// === impl Keyed ===
+
+impl Keyed {
+    fn new(key: &[u8; 32]) -> Self {
+        Self(RefCell::new(blake3::Hasher::new_keyed(key)))
+    }
+
+    fn stream(&self, value: &[u8]) -> Stream {
+        let mut hasher = self.0.borrow_mut();
+        // In front: a panic may have left a value behind.
+        hasher.reset().update(value);
+        Stream::of(hasher.finalize_xof())
+    }
+}
+
+impl Drop for Keyed {
+    fn drop(&mut self) {
+        self.0.get_mut().zeroize();
+    }
+}
+
 // === impl Stream ===
 
 impl Stream {
     fn new(key: &[u8; 32], value: &[u8]) -> Self {
         let mut hasher = blake3::Hasher::new_keyed(key);
-        hasher.update(value);
-        Self { reader: hasher.finalize_xof(), buffer: Zeroizing::new([0; 64]), used: 64 }
+        let reader = hasher.update(value).finalize_xof();
+        hasher.zeroize();
+        Self::of(reader)
+    }
+
+    fn of(reader: blake3::OutputReader) -> Self {
+        Self { reader, buffer: Zeroizing::new([0; 64]), used: 64 }
     }
 
     fn next(&mut self) -> u32 {
@@ -230,6 +263,12 @@ impl Stream {
     /// One of `from..=to`.
     fn between(&mut self, from: u8, to: u8) -> u8 {
         from + (self.next() % u32::from(to - from + 1)) as u8
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.reader.zeroize();
     }
 }
 
