@@ -75,6 +75,7 @@ content_types:
   - {type: application/json, as: json}
   - {type: application/x-ndjson, as: json_lines}
   - {type: application/x-www-form-urlencoded, as: form}
+  - {type: multipart/form-data, as: multipart}
   - {type: text/event-stream, as: events}
   - {type: \"*/*+json\", as: json}
 ";
