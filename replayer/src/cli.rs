@@ -23,7 +23,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Look into captures: what is in them, are they whole, print their exchanges
-    Capture(capture::Args),
+    Capture(Box<capture::Args>),
     /// Replay a capture against candidates, compare them and print a verdict
     Replay(replay::Args),
     /// Write the report of a finished run again from its run.json
@@ -98,7 +98,7 @@ impl Cli {
     /// Runs the command; output for people or machines goes to `out`, progress and errors to standard error.
     pub fn run(self, out: &mut dyn Write) -> ExitCode {
         let result = match self.command {
-            Command::Capture(args) => capture::run(args, out),
+            Command::Capture(args) => capture::run(*args, out),
             Command::Replay(args) => replay::run(args, out),
             Command::Report(args) => report::run(args, out),
             Command::Demo(args) => demo::run(args, out),

@@ -255,7 +255,7 @@ impl OpenBlock {
 
     /// Puts the records in order of arrival, then of id, the first to come last.
     pub(crate) fn sort(&mut self) {
-        self.records.sort_unstable_by(|a, b| b.key.cmp(&a.key));
+        self.records.sort_unstable_by_key(|record| std::cmp::Reverse(record.key));
     }
 
     /// Puts the records in the order they were written, the first to come last.

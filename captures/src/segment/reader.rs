@@ -56,7 +56,7 @@ pub(crate) struct Segment {
 /// What the first bytes of a file say.
 enum Head {
     /// The header, and the bytes that it was read from.
-    Whole(Header, Vec<u8>),
+    Whole(Box<Header>, Vec<u8>),
     Damaged,
 }
 
@@ -241,7 +241,7 @@ fn read_head(path: &Path, file: &dyn ReadAt, len: u64) -> Result<Head, CaptureEr
         return Err(CaptureError::Newer { path: path.to_owned(), found: major, known: VERSION.0 });
     }
     match frame::open_map::<Header>(&head, HEAD_LEN) {
-        Some(header) if header.schema == SCHEMA => Ok(Head::Whole(header, head)),
+        Some(header) if header.schema == SCHEMA => Ok(Head::Whole(Box::new(header), head)),
         Some(header) => Err(CaptureError::Schema { path: path.to_owned(), found: header.schema }),
         None => Ok(Head::Damaged),
     }

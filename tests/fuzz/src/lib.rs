@@ -14,8 +14,11 @@ pub mod policy;
 pub mod reader;
 pub mod sanitizer;
 
+/// What a target does with its input.
+pub type Target = fn(&[u8]);
+
 /// Every target by its name.
-pub const TARGETS: [(&str, fn(&[u8])); 5] = [
+pub const TARGETS: [(&str, Target); 5] = [
     ("import", import::run),
     ("json", json::run),
     ("policy", policy::run),

@@ -145,8 +145,11 @@ impl Kind {
 /// "Reisepassnummer").
 fn stands_alone(text: &str, start: usize, end: usize, word: &str) -> bool {
     let letter = |c: Option<char>| c.is_some_and(|c| c.is_alphabetic() || c.is_ascii_digit());
-    let ascii = word.is_ascii();
-    !(ascii && letter(before(text, start))) && (word.len() > 5 || !ascii || !letter(after(text, end)))
+    if !word.is_ascii() {
+        return true;
+    }
+    let ends_here = word.len() > 5 || !letter(after(text, end));
+    !letter(before(text, start)) && ends_here
 }
 
 /// The first word with a digit behind `from`, and what belongs to it.

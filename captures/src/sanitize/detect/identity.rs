@@ -117,9 +117,10 @@ fn longest_from(text: &str, start: usize) -> Option<usize> {
 /// Nothing goes on behind the number: no digits after a separator, no percent sign.
 fn is_free_behind(text: &str, end: usize) -> bool {
     let next = after(text, end);
-    let digit_follows = text[end..].as_bytes().get(1).is_some_and(u8::is_ascii_digit);
-    !next.is_some_and(|c| c.is_alphanumeric() || matches!(c, '_' | '%' | '@'))
-        && !(digit_follows && matches!(next, Some('-' | '.' | '/' | ',' | ':')))
+    let digit_follows = text.as_bytes().get(end + 1).is_some_and(u8::is_ascii_digit);
+    let goes_on = next.is_some_and(|c| c.is_alphanumeric() || matches!(c, '_' | '%' | '@'));
+    let separated = digit_follows && matches!(next, Some('-' | '.' | '/' | ',' | ':'));
+    !goes_on && !separated
 }
 
 /// Draws another number of the form that `original` (upper case, no separators) has: `draw(limit)` gives a number below

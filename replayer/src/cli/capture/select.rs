@@ -263,7 +263,11 @@ impl Place {
         let found = |body: &[u8]| {
             let document: Option<Value> = serde_json::from_slice(body).ok();
             document.as_ref().and_then(|document| document.pointer(&self.pointer)).is_some_and(|value| {
-                value.as_str().map_or_else(|| value.to_string() == self.value, |text| text == self.value)
+                match value.as_str() {
+                    Some(text) => text == self.value,
+                    // A number or a truth value is compared by how it is written.
+                    None => serde_json::to_string(value).is_ok_and(|text| text == self.value),
+                }
             })
         };
         let response = exchange.response.as_ref().filter(|_| self.response);

@@ -133,7 +133,7 @@ fn words_that_announce_nothing_take_nothing() {
         "a 24-pin connector, stick a pin in it, 1 card of 52",
         "password required",
     ] {
-        if found(text) != [] {
+        if !found(text).is_empty() {
             taken.push((text, found(text)));
         }
     }

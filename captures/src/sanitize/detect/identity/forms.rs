@@ -87,7 +87,7 @@ pub(super) const FORMS: &[Form] = &[
     form("99[0-5]9dd999c", &[], |d| weighted(d, &[2, 4, 8, 5, 10, 9, 7, 3, 6]) % 11 % 10 == value(d[9])),
     form("ddmm999999c", &["xxxxxxxxxxx"], luhn),
     form("[7][5][6]999999999c", &["xxx.xxxx.xxxx.xx", "xxxxxxxxxxxxx"], |d| {
-        weighted(d, &[1, 3, 1, 3, 1, 3, 1, 3, 1, 3, 1, 3, 1]) % 10 == 0
+        weighted(d, &[1, 3, 1, 3, 1, 3, 1, 3, 1, 3, 1, 3, 1]).is_multiple_of(10)
     }),
     form("[1-9]99cddmm99", &["xxxx xxxxxx", "xxxx-xxxxxx"], |d| {
         weighted(d, &[3, 7, 9, 0, 5, 8, 4, 2, 1, 6]) % 11 == value(d[3])
@@ -136,7 +136,7 @@ pub(super) const FORMS: &[Form] = &[
     // South Africa.
     form("99mmdd9999[012]9c", &["xxxxxxxxxxxxx", "xxxxxx xxxx xxx", "xxxxxx xxxx xx x"], luhn),
     // Australia: tax, business, health.
-    form("99999999c", &[], |d| weighted(d, &[1, 4, 3, 7, 5, 8, 6, 9, 10]) % 11 == 0),
+    form("99999999c", &[], |d| weighted(d, &[1, 4, 3, 7, 5, 8, 6, 9, 10]).is_multiple_of(11)),
     form("cc999999999", &["xx xxx xxx xxx"], australian_business),
     form("[2-6]9999999c9", &["xxxx xxxxx x", "xxxx-xxxxx-x"], |d| {
         weighted(d, &[1, 3, 7, 9, 1, 3, 7, 9]) % 10 == value(d[8])
@@ -221,7 +221,7 @@ fn belgian(d: &[u8]) -> bool {
 /// The century is added to the month.
 fn polish(d: &[u8]) -> bool {
     let month = modulo(&d[2..4], 100) % 20;
-    (1..=12).contains(&month) && weighted(d, &[1, 3, 7, 9, 1, 3, 7, 9, 1, 3, 1]) % 10 == 0
+    (1..=12).contains(&month) && weighted(d, &[1, 3, 7, 9, 1, 3, 7, 9, 1, 3, 1]).is_multiple_of(10)
 }
 
 fn finnish(c: &[u8]) -> bool {
