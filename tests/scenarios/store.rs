@@ -92,7 +92,7 @@ fn damage_in_a_bucket_is_found_named_and_survived() -> Result<()> {
 
 #[test]
 fn what_a_store_refuses_is_told_with_the_way_out() -> Result<()> {
-    let mut store = S3::start()?;
+    let store = S3::start()?;
     let stats =
         |store: &S3, url: &str, more: &[(&str, &str)]| store.understudy(&["capture", "stats", url], more);
     let url = "s3://captures/monday/";

@@ -1,6 +1,7 @@
 //! Disks that refuse.
 
 use std::fs;
+use std::time::Duration;
 
 use super::*;
 use crate::capture::Capture;
@@ -107,7 +108,8 @@ fn an_unwritable_directory_is_found_at_once() {
 fn a_failed_footer_is_told_by_the_next_flush_and_costs_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let mut writer =
-        Writer::create(WriterConfig { block_bytes: 1, max_bytes: 1, ..config(dir.path(), 7) }).unwrap();
+        Writer::create(WriterConfig { block_bytes: 1, max_age: Duration::ZERO, ..config(dir.path(), 7) })
+            .unwrap();
     let totals = Conservation { seen: 1, recorded: 1, ..Default::default() };
     assert_eq!(writer.append(&sanitized(1, 1)).unwrap(), 1);
     fill_disk(&mut writer);
