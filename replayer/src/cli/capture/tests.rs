@@ -81,7 +81,7 @@ fn capture(args: &[&str], path: &Path) -> (String, u8) {
         ["understudy", "capture"].iter().chain(args).map(Into::into).chain([path.as_os_str().to_owned()]);
     let crate::cli::Command::Capture(args) = Cli::try_parse_from(words).unwrap().command else { panic!() };
     let mut out = Vec::new();
-    let code = match run(args, &mut out) {
+    let code = match run(*args, &mut out) {
         Ok(code) if code == ExitCode::SUCCESS => 0,
         Ok(_) => 1,
         Err(failure) => failure.code(),
