@@ -16,8 +16,8 @@ pub fn program(name: &str) -> PathBuf {
         let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         build.args(["build", "--quiet", "--manifest-path"]);
         build.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"));
-        // All of the workspace: a selection of packages would unify other features and compile dependencies again.
-        build.args(["--workspace", "--bins"]);
+        // As the tests themselves are built: another selection would unify other features and compile dependencies again.
+        build.args(["--workspace", "--bins", "--tests"]);
         let me = std::env::current_exe().expect("a running program has a path");
         // target/PROFILE/bench or target/PROFILE/deps/scenario-HASH
         let dir = me.ancestors().skip(1).find(|d| !d.ends_with("deps")).expect("below target/");
