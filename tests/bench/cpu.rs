@@ -20,6 +20,13 @@ pub(crate) fn seconds(pid: u32, named: Option<&str>) -> Result<f64> {
     Ok(total)
 }
 
+/// CPU seconds that this thread used so far.
+pub(crate) fn of_this_thread() -> Result<f64> {
+    let account = std::fs::read_to_string("/proc/thread-self/schedstat")?;
+    let ns: f64 = account.split(' ').next().context("schedstat has fields")?.parse()?;
+    Ok(ns / 1e9)
+}
+
 /// Runs a command to its end and returns the CPU seconds, user and system, that it used.
 pub(crate) fn of_command(program: &str, args: &[String]) -> Result<(f64, Finished)> {
     let mut command = Command::new("bash");

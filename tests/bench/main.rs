@@ -1,10 +1,12 @@
 //! Benchmarks: what Understudy costs and how exact it is, as ratios against peers and bare baselines in the same run.
 //!
 //! `cargo run --release -p understudy-tests --bin bench` runs all of them and prints the tables of
-//! `docs/performance.md`; naming one (`sidecar`, `throughput`, `lag`) runs that one. Loopback only, bounded in time.
+//! `docs/performance.md`; naming one (`sidecar`, `throughput`, `lag`, `sanitize`) runs that one. Loopback
+//! only, bounded in time.
 
 mod cpu;
 mod lag;
+mod sanitize;
 mod sidecar;
 mod table;
 mod throughput;
@@ -24,14 +26,15 @@ fn main() -> Result<()> {
         bail!("figures of a debug build mean nothing: cargo run --release -p understudy-tests --bin bench");
     }
     if wanted.is_empty() {
-        wanted = ["sidecar", "throughput", "lag"].map(String::from).to_vec();
+        wanted = ["sidecar", "throughput", "lag", "sanitize"].map(String::from).to_vec();
     }
     for name in wanted {
         match name.as_str() {
             "sidecar" => sidecar::run(out)?,
             "throughput" => throughput::run(out)?,
             "lag" => lag::run(out)?,
-            other => bail!("no benchmark {other:?}; there are: sidecar, throughput, lag"),
+            "sanitize" => sanitize::run(out)?,
+            other => bail!("no benchmark {other:?}; there are: sidecar, throughput, lag, sanitize"),
         }
         writeln!(out)?;
     }
