@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use crate::exchange::{Ending, Exchange};
+
 /// Places kept of each note; enough to look at, bounded for a file that is wrong throughout.
 const PLACES: usize = 3;
 
@@ -217,6 +219,19 @@ impl Notes {
     /// Places from here on are in this file.
     pub fn enter(&mut self, path: &Path) {
         self.path = path.to_owned();
+    }
+
+    /// Counts what only a recorder knows of an exchange, and no message format can say.
+    pub(super) fn add_recorders_own(&mut self, exchange: &Exchange) {
+        if !exchange.chunks.is_empty() {
+            self.add(Note::ChunkInstants);
+        }
+        if !exchange.redactions.is_empty() {
+            self.add(Note::Redactions);
+        }
+        if !matches!(exchange.ending, Ending::Complete | Ending::Unobserved) {
+            self.add(Note::Endings);
+        }
     }
 
     /// Counts a note.

@@ -235,6 +235,7 @@ fn built(
     })
 }
 
+#[cfg(any(feature = "aws", feature = "azure"))]
 fn loopback(endpoint: &url::Url) -> bool {
     match endpoint.host() {
         Some(url::Host::Domain(name)) => name == "localhost",

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use super::super::export::Sink;
 use super::super::notes::{Note, Notes};
 use super::SEPARATOR;
-use crate::exchange::{Body, Ending, Exchange, Headers, HttpVersion};
+use crate::exchange::{Body, Exchange, Headers, HttpVersion};
 
 /// Writes a `.gor` file.
 pub struct GorWriter<W> {
@@ -101,15 +101,7 @@ impl<W: Write> Sink for GorWriter<W> {
             notes.add(Note::Http2AsHttp1);
         }
         notes.add(Note::Connections);
-        if !exchange.chunks.is_empty() {
-            notes.add(Note::ChunkInstants);
-        }
-        if !exchange.redactions.is_empty() {
-            notes.add(Note::Redactions);
-        }
-        if !matches!(exchange.ending, Ending::Complete | Ending::Unobserved) {
-            notes.add(Note::Endings);
-        }
+        notes.add_recorders_own(exchange);
         self.message.clear();
         self.message.extend_from_slice(&request.method);
         self.message.push(b' ');

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::super::encoding::base64;
 use super::super::export::{Sink, Target};
 use super::super::notes::{Note, Notes};
-use crate::exchange::{Body, Ending, Exchange, Headers};
+use crate::exchange::{Body, Exchange, Headers};
 
 /// Writes an archive.
 pub struct HarWriter<W> {
@@ -97,15 +97,7 @@ impl<W: Write> Sink for HarWriter<W> {
 
 fn note(exchange: &Exchange, notes: &mut Notes) {
     notes.add(Note::Ids);
-    if !exchange.chunks.is_empty() {
-        notes.add(Note::ChunkInstants);
-    }
-    if !exchange.redactions.is_empty() {
-        notes.add(Note::Redactions);
-    }
-    if !matches!(exchange.ending, Ending::Complete | Ending::Unobserved) {
-        notes.add(Note::Endings);
-    }
+    notes.add_recorders_own(exchange);
     let answered = exchange.response.as_ref();
     if !exchange.request.trailers.is_empty() || answered.is_some_and(|r| !r.trailers.is_empty()) {
         notes.add(Note::Trailers);
