@@ -35,6 +35,8 @@ pub(crate) struct Observed {
     pub(crate) end: Nanos,
     /// What it was.
     pub(crate) ending: Ending,
+    /// Whether it came over HTTP/2; its heads are then in the form of HTTP/1 all the same.
+    pub(crate) http2: bool,
     /// The request.
     pub(crate) request: Part,
     /// The response, when its head came back.
@@ -79,6 +81,7 @@ pub(crate) struct Facts {
     pub(crate) response_start: Option<Nanos>,
     pub(crate) end: Nanos,
     pub(crate) ending: Ending,
+    pub(crate) http2: bool,
 }
 
 // === impl Batch ===
@@ -107,6 +110,7 @@ impl Batch {
             response_start: facts.response_start,
             end: facts.end,
             ending: facts.ending,
+            http2: facts.http2,
             request: request_part,
             response: response.map(|(_, part)| part),
             start,

@@ -168,6 +168,7 @@ mod tests {
             response_start: None,
             end: 0,
             ending: Ending::Complete,
+            http2: false,
         };
         let mut batch = Batch::default();
         batch.push(facts, (&vec![b'x'; bytes], Part { head: bytes, ..Part::default() }), None, &[]);

@@ -1,7 +1,7 @@
 //! Makes an [`Exchange`] of the raw bytes that a data thread collected.
 
 use bytes::Bytes;
-use understudy_captures::exchange::{Stamp, Timing};
+use understudy_captures::exchange::{HttpVersion, Stamp, Timing};
 use understudy_captures::http1::{self, NotHttp};
 use understudy_captures::{Body, Exchange, ExchangeId, Headers, Request, Response};
 
@@ -15,8 +15,14 @@ pub(crate) fn assemble(
     id: ExchangeId,
     clock: &Clock,
 ) -> Result<Exchange, NotHttp> {
-    let request = request(batch.request(observed))?;
-    let response = batch.response(observed).map(response).transpose()?;
+    let mut request = request(batch.request(observed))?;
+    let mut response = batch.response(observed).map(response).transpose()?;
+    if observed.http2 {
+        request.version = HttpVersion::Http2;
+        if let Some(response) = &mut response {
+            response.version = HttpVersion::Http2;
+        }
+    }
     let offset = |instant: u64| instant.saturating_sub(observed.arrival);
     Ok(Exchange {
         id,

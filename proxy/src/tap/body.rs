@@ -2,6 +2,7 @@
 
 use crate::tap::Reason;
 use crate::tap::head::Framing;
+use crate::tap::pending::Piece;
 
 /// Longest chunk-size line, extensions included.
 const MAX_SIZE_LINE: u32 = 1024;
@@ -42,15 +43,6 @@ enum State {
     DataLineFeed,
     Trailer,
     TrailerLineFeed,
-}
-
-/// A piece of a body.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Piece<'a> {
-    /// Body bytes, free of transfer coding.
-    Data(&'a [u8]),
-    /// Trailer fields as they came, the empty line included.
-    Trailer(&'a [u8]),
 }
 
 /// How far a body took the bytes it was given.

@@ -7,6 +7,7 @@ use std::mem::MaybeUninit;
 
 use crate::config::PathPattern;
 use crate::tap::Reason;
+use crate::tap::pending::Method;
 
 /// Largest head that is followed.
 pub(crate) const MAX_HEAD: usize = 64 * 1024;
@@ -51,14 +52,6 @@ pub(crate) struct RequestHead {
     pub(crate) excluded: bool,
 }
 
-/// Methods that change how the response is framed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Method {
-    Head,
-    Connect,
-    Other,
-}
-
 /// What a response head says about framing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ResponseHead {
@@ -66,6 +59,18 @@ pub(crate) struct ResponseHead {
     pub(crate) framing: Framing,
     /// The body comes in pieces whose instants matter.
     pub(crate) streamed: bool,
+}
+
+// === impl Framing ===
+
+impl Framing {
+    /// The length that was declared.
+    pub(crate) fn length(self) -> Option<u64> {
+        match self {
+            Framing::Length(length) => Some(length),
+            Framing::Chunked | Framing::UntilClose => None,
+        }
+    }
 }
 
 // === impl Lines ===
@@ -118,7 +123,7 @@ impl Lines {
     }
 }
 
-fn is_token(byte: u8) -> bool {
+pub(crate) fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
@@ -127,10 +132,6 @@ fn is_token(byte: u8) -> bool {
 impl RequestHead {
     /// Reads a whole request head.
     pub(crate) fn parse(head: &[u8], exclude: &[PathPattern]) -> Result<RequestHead, Reason> {
-        // With its version httparse would refuse it too, but without saying what it is.
-        if head.starts_with(b"PRI * HTTP/2.0\r\n") {
-            return Err(Reason::Http2);
-        }
         let mut room = [const { MaybeUninit::uninit() }; MAX_HEADERS];
         let mut request = httparse::Request::new(&mut []);
         let parsed = request.parse_with_uninit_headers(head, &mut room);
@@ -144,13 +145,18 @@ impl RequestHead {
                 _ => Method::Other,
             },
             framing: fields.framing().unwrap_or(Framing::Length(0)),
-            excluded: exclude.iter().any(|pattern| pattern.matches(path_of(target))),
+            excluded: is_excluded(target, exclude),
         })
     }
 }
 
+/// Whether the path of a target matches an exclusion.
+pub(crate) fn is_excluded(target: &[u8], exclude: &[PathPattern]) -> bool {
+    exclude.iter().any(|pattern| pattern.matches(path_of(target)))
+}
+
 /// The path of a target: origin form, or absolute form as clients send it to proxies.
-fn path_of(target: &[u8]) -> &[u8] {
+pub(crate) fn path_of(target: &[u8]) -> &[u8] {
     let origin = match memchr::memmem::find(target, b"://") {
         Some(at) if !target.starts_with(b"/") => {
             let authority = &target[at + 3..];
@@ -228,9 +234,7 @@ impl Fields {
                     fields.chunked = true;
                 }
                 12 if header.name.eq_ignore_ascii_case("content-type") => {
-                    const EVENT_STREAM: &[u8] = b"text/event-stream";
-                    let kind = header.value.get(..EVENT_STREAM.len());
-                    fields.event_stream = kind.is_some_and(|kind| kind.eq_ignore_ascii_case(EVENT_STREAM));
+                    fields.event_stream = is_event_stream(header.value);
                 }
                 _ => {}
             }
@@ -247,8 +251,14 @@ impl Fields {
     }
 }
 
+/// Whether a content type is that of server-sent events.
+pub(crate) fn is_event_stream(content_type: &[u8]) -> bool {
+    const EVENT_STREAM: &[u8] = b"text/event-stream";
+    content_type.get(..EVENT_STREAM.len()).is_some_and(|kind| kind.eq_ignore_ascii_case(EVENT_STREAM))
+}
+
 /// Digits and nothing else: no sign, no list, no white space inside.
-fn content_length(value: &[u8]) -> Result<u64, Reason> {
+pub(crate) fn content_length(value: &[u8]) -> Result<u64, Reason> {
     if value.is_empty() || value.len() > 18 || !value.iter().all(u8::is_ascii_digit) {
         return Err(Reason::BadLength);
     }

@@ -7,8 +7,6 @@ use understudy_captures::exchange::Chunk;
 use crate::batch::{Facts, Part};
 use crate::clock::Nanos;
 use crate::desk::Desk;
-use crate::tap::body::Piece;
-use crate::tap::head::Method;
 
 /// Most pieces of a streamed body whose instants are kept; later ones join the last.
 const MAX_CHUNKS: usize = 4096;
@@ -30,7 +28,38 @@ pub(crate) struct Pending {
     request: Half,
     response: Option<Half>,
     streamed: bool,
+    http2: bool,
     chunks: Vec<Chunk>,
+}
+
+/// A request whose head went by.
+pub(crate) struct Begun<'a> {
+    pub(crate) method: Method,
+    /// Its path matches an exclusion.
+    pub(crate) excluded: bool,
+    /// Length of its body, when the head says it.
+    pub(crate) declared: Option<u64>,
+    /// When its first byte came.
+    pub(crate) since: Nanos,
+    /// The head, in the form of HTTP/1.
+    pub(crate) head: &'a [u8],
+}
+
+/// A piece of a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Piece<'a> {
+    /// Body bytes, free of transfer coding.
+    Data(&'a [u8]),
+    /// Trailer fields as lines, the empty line included.
+    Trailer(&'a [u8]),
+}
+
+/// Methods that change how the response is framed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Method {
+    Head,
+    Connect,
+    Other,
 }
 
 /// A message under way.
@@ -46,31 +75,32 @@ impl Pending {
     /// Counts a request whose head went by, and its fate when that is known already.
     pub(crate) fn begin(
         index: u32,
-        method: Method,
-        arrival: Nanos,
-        head: &[u8],
+        http2: bool,
+        begun: Begun<'_>,
         left_out: Option<Drop>,
         desk: &mut Desk,
     ) -> Pending {
         let mut pending = Pending {
-            method,
+            method: begun.method,
             request_end: None,
             response_start: None,
             response_done: false,
             index,
-            arrival,
+            arrival: begun.since,
             kept: true,
             request: Half::default(),
             response: None,
             streamed: false,
+            http2,
             chunks: Vec::new(),
         };
         desk.ledger.seen.inc();
+        let left_out = left_out.or(is_over(begun.declared, desk).then_some(Drop::OverLimit));
         match left_out {
             Some(fate) => pending.forget(fate, desk),
             None => {
                 pending.request.bytes = desk.buffer();
-                let kept = pending.request.head(head, desk);
+                let kept = pending.request.head(begun.head, desk);
                 pending.unless_kept(kept, desk);
             }
         }
@@ -86,8 +116,17 @@ impl Pending {
     }
 
     /// The final response begins.
-    pub(crate) fn begin_response(&mut self, head: &[u8], streamed: bool, desk: &mut Desk) {
+    pub(crate) fn begin_response(
+        &mut self,
+        head: &[u8],
+        declared: Option<u64>,
+        streamed: bool,
+        desk: &mut Desk,
+    ) {
         self.streamed = streamed;
+        if is_over(declared, desk) {
+            self.forget(Drop::OverLimit, desk);
+        }
         let mut response = Half::default();
         if self.kept {
             response.bytes = desk.buffer();
@@ -107,16 +146,17 @@ impl Pending {
         }
     }
 
-    /// Notes the instant of body bytes that came together.
+    /// Notes the instant of body bytes; what came in one read is one piece.
     pub(crate) fn note_chunk(&mut self, now: Nanos, length: usize) {
         if !self.kept || !self.streamed || length == 0 {
             return;
         }
         let length = u32::try_from(length).unwrap_or(u32::MAX);
-        if self.chunks.len() < MAX_CHUNKS {
-            self.chunks.push(Chunk { offset: now.saturating_sub(self.arrival), len: length });
-        } else if let Some(last) = self.chunks.last_mut() {
-            last.len = last.len.saturating_add(length);
+        let offset = now.saturating_sub(self.arrival);
+        let is_full = self.chunks.len() == MAX_CHUNKS;
+        match self.chunks.last_mut() {
+            Some(last) if is_full || last.offset == offset => last.len = last.len.saturating_add(length),
+            _ => self.chunks.push(Chunk { offset, len: length }),
         }
     }
 
@@ -130,9 +170,10 @@ impl Pending {
         self.free(desk);
     }
 
-    /// Hands it over as it is.
+    /// Hands it over as it is; complete when its response was whole, whatever came then.
     pub(crate) fn finish(mut self, connection: u64, ending: Ending, now: Nanos, desk: &mut Desk) {
         if self.kept {
+            let ending = if self.response_done { Ending::Complete } else { ending };
             let facts = self.facts(connection, ending, now);
             let request = (
                 &self.request.bytes[..],
@@ -185,6 +226,7 @@ impl Pending {
             response_start: self.response_start,
             end: now,
             ending,
+            http2: self.http2,
         }
     }
 
@@ -195,6 +237,11 @@ impl Pending {
         }
         self.chunks = Vec::new();
     }
+}
+
+/// Whether a body of this length is more than is kept. Known by its head, it does not take the room of others first.
+fn is_over(declared: Option<u64>, desk: &Desk) -> bool {
+    declared.is_some_and(|length| usize::try_from(length).map_or(true, |length| length > desk.scope.max_body))
 }
 
 // === impl Half ===

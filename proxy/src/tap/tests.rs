@@ -12,6 +12,7 @@ use crate::handover::{Outlet, Parcel, queue};
 use crate::ledger::Ledger;
 
 mod foreign;
+mod h2;
 mod limits;
 mod properties;
 
@@ -103,6 +104,15 @@ impl Bench {
             self.feed(*from, text.as_bytes());
         }
         self
+    }
+
+    /// What comes out when these are fed as they are.
+    fn fed(steps: &[(Peer, Vec<u8>)]) -> Outcome {
+        let mut bench = Bench::new();
+        for (from, bytes) in steps {
+            bench.feed(*from, bytes);
+        }
+        bench.outcome()
     }
 
     /// The service closes; what came out.

@@ -23,7 +23,6 @@ fn an_upgrade_is_recorded_and_what_follows_is_not_read() {
 fn foreign_protocols_are_named_and_no_request_is_seen() {
     for (bytes, reason) in [
         ("\x16\x03\x01\x02\x00client hello", "tls"),
-        ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "http2"),
         ("\x00\x00\x00\x0astartup", "not_http"),
         ("\r\n\x16\x03", "tls"),
     ] {

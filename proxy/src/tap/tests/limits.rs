@@ -63,12 +63,12 @@ fn memory_for_exchanges_under_way_is_bounded() {
 #[test]
 fn a_pipeline_without_answers_is_bounded() {
     let mut bench = Bench::new();
-    for _ in 0..=MAX_PIPELINED {
+    for _ in 0..=h1::MAX_PIPELINED {
         bench.feed(Client, GET.as_bytes());
     }
     let outcome = bench.outcome();
     assert_eq!(outcome.given_up, ["pipeline_too_deep"]);
-    assert_eq!(outcome.totals.unparseable, MAX_PIPELINED as u64 + 1);
+    assert_eq!(outcome.totals.unparseable, h1::MAX_PIPELINED as u64 + 1);
 }
 
 #[test]
