@@ -2,6 +2,7 @@
 
 mod clocks;
 mod derive;
+mod ids;
 mod merge;
 mod verify;
 

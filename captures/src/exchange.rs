@@ -1,16 +1,17 @@
 //! One request and its response as production saw them.
 
 mod headers;
+mod redactions;
 
 use std::fmt;
 use std::num::NonZeroU64;
 use std::str::FromStr;
-use std::sync::Arc;
 
 use bytes::Bytes;
 
 pub(crate) use headers::FieldList;
 pub use headers::{Fields, Headers};
+pub use redactions::{Redaction, Redactions};
 
 /// Nanoseconds since the Unix epoch: a wall-clock instant derived from one anchor and a monotonic clock, so that
 /// differences within a segment are exact even when the wall clock steps.
@@ -43,7 +44,7 @@ pub struct Exchange {
     /// Instants of the response body's pieces, kept for streams only (`text/event-stream` and chunked bodies).
     pub chunks: Vec<Chunk>,
     /// What sanitizing replaced or dropped, by class; empty when nothing was touched.
-    pub redactions: Vec<Redaction>,
+    pub redactions: Redactions,
     /// Trace id of an incoming W3C `traceparent`.
     pub trace_id: Option<u128>,
     /// Who sanitized it; fresh traffic has none.
@@ -150,17 +151,6 @@ pub struct Chunk {
     pub offset: u64,
     /// Body bytes in it, on the wire.
     pub len: u32,
-}
-
-/// What sanitizing did in one place of an exchange.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Redaction {
-    /// What was found: `email`, `card`, `header`, `string`, ...
-    pub class: Arc<str>,
-    /// Where it was found.
-    pub place: Place,
-    /// How many times.
-    pub count: u32,
 }
 
 /// A part of an exchange that can carry a secret.

@@ -172,7 +172,7 @@ impl Sanitizer {
             ending,
             timing,
             chunks,
-            redactions: self.masker.redactions(earlier),
+            redactions: self.masker.redactions(earlier.to_vec()).into(),
             trace_id,
             stamp: self.stamp,
         }))

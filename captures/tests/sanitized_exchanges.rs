@@ -221,7 +221,7 @@ fn exchange(request: (Headers, Body), response: (Headers, Body), target: String)
         ending: Ending::Complete,
         timing: Timing::default(),
         chunks: Vec::new(),
-        redactions: Vec::new(),
+        redactions: Default::default(),
         trace_id: None,
         stamp: Stamp::default(),
     }

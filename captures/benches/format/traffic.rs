@@ -145,7 +145,7 @@ fn exchange(n: u64, boot: u64, text: &str, dice: &mut Dice) -> Exchange {
         ending: Ending::Complete,
         timing: Timing { request_end: Some(0), response_start: Some(took), end: took + dice.next() % 60_000 },
         chunks: Vec::new(),
-        redactions: Vec::new(),
+        redactions: Default::default(),
         trace_id: None,
         stamp: Stamp::default(),
     }

@@ -4,19 +4,18 @@
 //! holds in what they write: what was not selected is `excluded`, what damage took is an `io_error`, and a duplicate was
 //! seen once. What they were cut from stands in the header ([`Derived`](crate::segment::Derived)).
 
-use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::ids::IdSet;
 use super::{Capture, CaptureError, Damage, Exchanges};
 use crate::conservation::{Conservation, Drop};
-use crate::exchange::{Exchange, ExchangeId, UnixNanos};
+use crate::exchange::{Exchange, UnixNanos};
 use crate::sanitize::Sanitized;
 use crate::segment::reader::Segment;
 use crate::segment::{Derived, Origin, WriteError, Writer, WriterConfig};
 
 /// Blocks between two checkpoints of what is written.
 const CHECKPOINT_BLOCKS: u32 = 16;
-/// Ids remembered to find duplicates whose arrivals differ, because their clocks were corrected differently.
-const REMEMBERED: usize = 1 << 16;
 
 /// What becomes of an exchange of a slice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,10 +156,11 @@ impl Capture {
         let mut exchanges =
             Exchanges::new(once.segments.clone(), once.segments.iter().map(correction).collect());
         let mut press = Press::new(config)?;
-        let mut written = Written::default();
+        // Duplicates may be far apart: their clocks may have been corrected differently.
+        let mut written = IdSet::default();
         for exchange in exchanges.by_ref() {
             let exchange = exchange?;
-            match written.note(exchange.id) {
+            match written.insert(exchange.id) {
                 true => press.keep(exchange)?,
                 false => press.duplicates += 1,
             }
@@ -180,32 +180,6 @@ pub(super) fn pod_of(segment: &Segment) -> String {
         Some(Origin { pod: Some(pod), .. }) => pod.clone(),
         Some(origin) => format!("boot-{:016x}", origin.boot),
         None => "unknown".to_owned(),
-    }
-}
-
-/// Ids written lately. The same id has the same arrival unless clocks were corrected differently, so duplicates are
-/// near each other.
-#[derive(Default)]
-struct Written {
-    ids: HashSet<ExchangeId>,
-    order: VecDeque<ExchangeId>,
-}
-
-// === impl Written ===
-
-impl Written {
-    /// Whether `id` is new.
-    fn note(&mut self, id: ExchangeId) -> bool {
-        if !self.ids.insert(id) {
-            return false;
-        }
-        self.order.push_back(id);
-        if self.order.len() > REMEMBERED
-            && let Some(oldest) = self.order.pop_front()
-        {
-            self.ids.remove(&oldest);
-        }
-        true
     }
 }
 

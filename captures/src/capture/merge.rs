@@ -6,18 +6,19 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::collections::binary_heap::PeekMut;
+use std::fmt;
 use std::sync::Arc;
 
 use super::{CaptureError, Damage};
 use crate::exchange::{Exchange, ExchangeId, UnixNanos};
 use crate::segment::block::OpenBlock;
-use crate::segment::reader::Segment;
+use crate::segment::reader::{Segment, Workspace};
 
 /// Where a block is: segment and position in its index.
 type Place = (usize, usize);
 
 /// Iterator over the exchanges of a capture, by [`Capture::exchanges`](super::Capture::exchanges).
-#[derive(Debug)]
 pub struct Exchanges {
     segments: Arc<[Segment]>,
     /// Blocks not yet opened, the next to open last.
@@ -29,6 +30,7 @@ pub struct Exchanges {
     free: Vec<usize>,
     /// What is added to the arrivals of each segment, in nanoseconds; nothing where there is none.
     corrections: Vec<i64>,
+    workspace: Workspace,
     damage: Vec<Damage>,
     failed: bool,
 }
@@ -57,6 +59,7 @@ impl Exchanges {
             open: Vec::new(),
             free: Vec::new(),
             corrections,
+            workspace: Workspace::default(),
             damage: Vec::new(),
             failed: false,
         }
@@ -86,7 +89,7 @@ impl Exchanges {
             }
             self.unopened.pop();
             let segment = &self.segments[s];
-            let (mut block, damage) = segment.open_block(&segment.blocks[b])?;
+            let (mut block, damage) = segment.open_block(&segment.blocks[b], &mut self.workspace)?;
             self.damage.extend(damage);
             block.shift(self.corrections.get(s).copied().unwrap_or(0));
             block.sort();
@@ -106,20 +109,25 @@ impl Exchanges {
                 self.open.len() - 1
             }
         };
-        self.queue(slot);
+        match self.open[slot].1.next_key() {
+            Some((arrival, id)) => self.next.push(Reverse((arrival, id, slot))),
+            None => self.release(slot),
+        }
     }
 
-    /// Queues the next exchange of an open block, or lets an exhausted one go.
-    fn queue(&mut self, slot: usize) {
+    /// Lets an exhausted block go.
+    fn release(&mut self, slot: usize) {
         let ((s, b), block) = &mut self.open[slot];
-        if let Some((arrival, id)) = block.next_key() {
-            self.next.push(Reverse((arrival, id, slot)));
-            return;
-        }
         let segment = &self.segments[*s];
         self.damage.extend(segment.damage_of(&segment.blocks[*b], block));
         *block = OpenBlock::default();
         self.free.push(slot);
+    }
+}
+
+impl fmt::Debug for Exchanges {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Exchanges").field("unopened", &self.unopened.len()).finish_non_exhaustive()
     }
 }
 
@@ -135,9 +143,18 @@ impl Iterator for Exchanges {
                 self.failed = true;
                 return Some(Err(error));
             }
-            let Reverse((_, _, slot)) = self.next.pop()?;
-            let exchange = self.open[slot].1.pop();
-            self.queue(slot);
+            // Changed in its place: of one recorder's blocks, the next one to come is mostly in the same.
+            let mut earliest = self.next.peek_mut()?;
+            let Reverse((_, _, slot)) = *earliest;
+            let block = &mut self.open[slot].1;
+            let exchange = block.pop();
+            match block.next_key() {
+                Some((arrival, id)) => *earliest = Reverse((arrival, id, slot)),
+                None => {
+                    PeekMut::pop(earliest);
+                    self.release(slot);
+                }
+            }
             // A record that cannot be read is counted by its block.
             if let Some(exchange) = exchange {
                 return Some(Ok(exchange));

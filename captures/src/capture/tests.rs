@@ -25,9 +25,27 @@ fn small_segment(dir: &Path) -> (PathBuf, Vec<Exchange>) {
     (path.clone(), exchanges)
 }
 
-/// Reads a file made of `bytes` and checks that it gives nothing but the originals and that its damage is told.
-/// Returns how many exchanges it gave; `None` when it was refused as a whole.
-fn read_damaged(path: &Path, bytes: &[u8], originals: &[Exchange], how: &str) -> Option<usize> {
+/// What a damaged file gave.
+struct Salvage {
+    /// Exchanges.
+    read: usize,
+    /// Those that the findings say are lost.
+    lost: usize,
+    findings: Vec<Damage>,
+}
+
+impl Salvage {
+    /// Every exchange was read or is told as lost, and the damage at `byte` is told from there or before.
+    fn assert_accounts_for(&self, written: usize, byte: usize, how: &str) {
+        let Self { read, lost, findings } = self;
+        assert_eq!(read + lost, written, "{how}: {read} read, {lost} told as lost: {findings:?}");
+        assert!(findings.iter().any(|finding| finding.offset <= byte as u64), "{how}: {findings:?}");
+    }
+}
+
+/// Reads a file made of `bytes` and checks that it gives nothing but the originals, each once, and that its damage is
+/// told. `None` when it was refused as a whole.
+fn read_damaged(path: &Path, bytes: &[u8], originals: &[Exchange], how: &str) -> Option<Salvage> {
     fs::write(path, bytes).unwrap();
     let verification = match Capture::verify(&[path]) {
         Ok(verification) => verification,
@@ -36,11 +54,14 @@ fn read_damaged(path: &Path, bytes: &[u8], originals: &[Exchange], how: &str) ->
     };
     assert!(!verification.is_whole(), "{how}: not noticed");
     let found: Vec<_> = Capture::open(&[path]).unwrap().exchanges().map(|e| e.unwrap()).collect();
+    let mut left = originals.to_vec();
     for exchange in &found {
-        assert!(originals.contains(exchange), "{how}: misread");
+        let place = left.iter().position(|original| original == exchange);
+        left.swap_remove(place.unwrap_or_else(|| panic!("{how}: misread or read twice")));
     }
     assert_eq!(verification.read, found.len() as u64, "{how}");
-    Some(found.len())
+    let lost = verification.findings.iter().map(|finding| finding.lost as usize).sum();
+    Some(Salvage { read: found.len(), lost, findings: verification.findings })
 }
 
 #[test]
@@ -48,17 +69,20 @@ fn a_segment_cut_at_any_byte_gives_its_whole_blocks_and_says_so() {
     let dir = tempfile::tempdir().unwrap();
     let (path, exchanges) = small_segment(dir.path());
     let bytes = fs::read(&path).unwrap();
-    let ends: Vec<_> = {
-        let capture = Capture::open(&[&path]).unwrap();
-        capture.segments[0].blocks.iter().map(|b| b.offset as usize + 48 + b.stored_len as usize).collect()
-    };
+    let capture = Capture::open(&[&path]).unwrap();
+    let payloads: Vec<_> = capture.block_offsets().map(|at| at as usize + 48).collect();
+    let stored = capture.segments[0].blocks.iter().map(|block| block.stored_len as usize);
+    let ends: Vec<_> = payloads.iter().zip(stored).map(|(at, len)| at + len).collect();
     for len in 0..bytes.len() {
         let how = format!("cut to {len} bytes");
-        let whole = ends.iter().filter(|end| **end <= len).count();
-        let found = read_damaged(&path, &bytes[..len], &exchanges, &how);
-        match found {
-            Some(found) => assert_eq!(found, whole * 2, "{how}"),
-            None => assert_eq!(whole, 0, "{how}"),
+        let within = |ends: &[usize]| 2 * ends.iter().filter(|end| **end <= len).count();
+        match read_damaged(&path, &bytes[..len], &exchanges, &how) {
+            Some(salvage) => {
+                assert_eq!(salvage.read, within(&ends), "{how}");
+                // A block says how many it holds as soon as its header is whole.
+                salvage.assert_accounts_for(within(&payloads), len, &how);
+            }
+            None => assert_eq!(within(&ends), 0, "{how}"),
         }
     }
 }
@@ -73,7 +97,10 @@ fn a_bit_flipped_anywhere_is_found_and_costs_at_most_its_block() {
         flipped[at] ^= 1 << bit;
         let how = format!("bit {bit} of byte {at} flipped");
         match read_damaged(&path, &flipped, &exchanges, &how) {
-            Some(found) => assert!(found >= exchanges.len() - 2, "{how}: {found} left"),
+            Some(salvage) => {
+                assert!(salvage.read >= exchanges.len() - 2, "{how}: {} left", salvage.read);
+                salvage.assert_accounts_for(exchanges.len(), at, &how);
+            }
             // Magic: it looks like no segment.
             None => assert!(at < 8, "{how}: refused"),
         }
@@ -93,9 +120,42 @@ fn a_flipped_bit_is_skipped_too_when_the_recorder_was_killed() {
         flipped[at] ^= 1 << bit;
         let how = format!("bit {bit} of byte {at} flipped, no footer");
         match read_damaged(&path, &flipped, &exchanges, &how) {
-            Some(found) => assert!(found >= exchanges.len() - 2, "{how}: {found} left"),
+            Some(salvage) => {
+                assert!(salvage.read >= exchanges.len() - 2, "{how}: {} left", salvage.read);
+                // A block whose header is damaged is skipped; the checkpoint after it knows how many were in it.
+                salvage.assert_accounts_for(exchanges.len(), at, &how);
+            }
             None => assert!(at < 8, "{how}: refused"),
         }
+    }
+}
+
+#[test]
+fn what_cannot_be_counted_is_told_as_bytes() {
+    let dir = tempfile::tempdir().unwrap();
+    // Three blocks of one, without a checkpoint that counts them, and no footer.
+    let mut writer = Writer::create(WriterConfig { block_bytes: 1, ..config(dir.path(), 7) }).unwrap();
+    let exchanges: Vec<_> = (0..3).map(|n| exchange(n, 1_000 + n * 100)).collect();
+    for n in 0..3 {
+        assert_eq!(writer.append(&sanitized(n, 1_000 + n * 100)).unwrap(), 1);
+    }
+    drop(writer);
+    let [path] = &segments(dir.path())[..] else { panic!("one segment") };
+    let bytes = fs::read(path).unwrap();
+    let block = Capture::open(&[path]).unwrap().segments[0].blocks[1];
+    for (at, bit) in (0..48 + block.stored_len as usize).flat_map(|at| (0..8).map(move |bit| (at, bit))) {
+        let mut flipped = bytes.clone();
+        flipped[block.offset as usize + at] ^= 1 << bit;
+        let how = format!("bit {bit} of byte {at} of the block flipped");
+        let salvage = read_damaged(path, &flipped, &exchanges, &how).unwrap();
+        let skipped = format!("{} bytes up to byte ", 48 + block.stored_len);
+        match salvage.findings.iter().find(|finding| finding.what.starts_with(&skipped)) {
+            Some(finding) => {
+                assert_eq!((at < 48, finding.offset, salvage.lost), (true, block.offset, 0), "{how}")
+            }
+            None => salvage.assert_accounts_for(3, block.offset as usize + at, &how),
+        }
+        assert_eq!(salvage.read, 2, "{how}");
     }
 }
 
@@ -124,7 +184,7 @@ fn zeros_after_a_power_cut_are_damage_at_the_end() {
     let mut bytes = fs::read(&path).unwrap();
     let last = Capture::open(&[&path]).unwrap().segments[0].blocks[2];
     bytes[last.offset as usize..].fill(0);
-    assert_eq!(read_damaged(&path, &bytes, &exchanges, "zeroed tail"), Some(4));
+    assert_eq!(read_damaged(&path, &bytes, &exchanges, "zeroed tail").unwrap().read, 4);
 }
 
 #[test]
@@ -294,9 +354,9 @@ fn an_index_that_does_not_fit_the_file_gives_no_exchange_twice() {
     for (bytes, how, left) in
         [(twice, "twice", 6), (swapped, "swapped", 6), (beyond, "beyond", 6), (shifted, "shifted", 4)]
     {
-        assert_eq!(read_damaged(&path, &bytes, &exchanges, how), Some(left), "{how}");
+        assert_eq!(read_damaged(&path, &bytes, &exchanges, how).unwrap().read, left, "{how}");
     }
-    assert_eq!(read_damaged(&path, &fewer, &exchanges, "fewer"), Some(4));
+    assert_eq!(read_damaged(&path, &fewer, &exchanges, "fewer").unwrap().read, 4);
 }
 
 #[test]
@@ -311,7 +371,7 @@ fn a_file_full_of_beginnings_of_footers_is_read_in_time_linear_in_its_length() {
         bytes.extend_from_slice(&1_000_000_u32.to_le_bytes());
     }
     let begin = std::time::Instant::now();
-    assert_eq!(read_damaged(&path, &bytes, &exchanges, "footers"), Some(6));
+    assert_eq!(read_damaged(&path, &bytes, &exchanges, "footers").unwrap().read, 6);
     // Reading a megabyte for each would take minutes.
     assert!(begin.elapsed().as_secs() < 30, "{:?}", begin.elapsed());
 }

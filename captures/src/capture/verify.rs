@@ -3,7 +3,7 @@
 use std::io;
 
 use super::{Capture, CaptureError, Damage, Stats, follows};
-use crate::segment::reader::Segment;
+use crate::segment::reader::{Segment, Workspace};
 
 /// Bytes read at a time for a digest.
 const DIGEST_STEP: usize = 1 << 18;
@@ -35,8 +35,9 @@ impl Verification {
 
     /// Blocks: checksums, counts and instants against the index.
     fn check_blocks(&mut self, segment: &Segment) -> Result<(), CaptureError> {
+        let mut workspace = Workspace::default();
         for entry in &segment.blocks {
-            let (mut block, damage) = segment.open_block(entry)?;
+            let (mut block, damage) = segment.open_block(entry, &mut workspace)?;
             block.reverse();
             let (mut read, mut outside) = (0, 0);
             while !block.is_exhausted() {

@@ -20,18 +20,21 @@ enum Repr {
     Own(Vec<(Bytes, Bytes)>),
     Shared {
         list: Arc<FieldList>,
-        /// MessagePack binaries: a value for each field of the list that has none.
-        values: Bytes,
+        /// Where in the block of the list its values are, one for each field that has none: MessagePack binaries. A
+        /// slice of their own would be one more reference to count, for every message.
+        values: (u32, u32),
     },
 }
 
 /// Fields that many messages have in common, and the names of those whose value varies.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug)]
 pub(crate) struct FieldList {
     /// A field without value takes the next one of the message.
     fields: Vec<(Bytes, Option<Bytes>)>,
     /// How many have none.
     pub(crate) varying: u32,
+    /// What the values of messages are slices of.
+    block: Bytes,
 }
 
 /// Iterator over fields in wire order, by [`Headers::iter`].
@@ -45,8 +48,9 @@ pub struct Fields<'a> {
 // === impl Headers ===
 
 impl Headers {
-    /// Fields of a list that was read, with the values that vary: as many binaries as the list leaves open.
-    pub(crate) fn shared(list: Arc<FieldList>, values: Bytes) -> Self {
+    /// Fields of a list that was read, with the values that vary: from and to where in the list's block there are as many
+    /// binaries as the list leaves open.
+    pub(crate) fn shared(list: Arc<FieldList>, values: (u32, u32)) -> Self {
         Self(Repr::Shared { list, values })
     }
 
@@ -65,6 +69,7 @@ impl Headers {
         match &self.0 {
             Repr::Own(fields) => Fields { own: fields.iter(), shared: [].iter(), values: Cursor::new(&[]) },
             Repr::Shared { list, values } => {
+                let values = list.block.get(values.0 as usize..values.1 as usize).unwrap_or_default();
                 Fields { own: [].iter(), shared: list.fields.iter(), values: Cursor::new(values) }
             }
         }
@@ -148,6 +153,11 @@ impl fmt::Debug for Headers {
 // === impl FieldList ===
 
 impl FieldList {
+    /// An empty list for the messages of a block.
+    pub(crate) fn of(block: Bytes) -> Self {
+        Self { fields: Vec::new(), varying: 0, block }
+    }
+
     /// Adds a field; without value when it varies.
     pub(crate) fn push(&mut self, name: Bytes, value: Option<Bytes>) {
         self.varying += u32::from(value.is_none());
@@ -183,11 +193,11 @@ mod tests {
     use super::*;
 
     fn shared() -> Headers {
-        let mut list = FieldList::default();
+        let mut list = FieldList::of(Bytes::from_static(b"?\xc4\x011\xc4\x022!"));
         list.push("Host".into(), Some("a".into()));
         list.push("X-Id".into(), None);
         list.push("Date".into(), None);
-        Headers::shared(Arc::new(list), Bytes::from_static(b"\xc4\x011\xc4\x022!"))
+        Headers::shared(Arc::new(list), (1, 8))
     }
 
     #[test]

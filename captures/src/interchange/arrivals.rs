@@ -120,7 +120,7 @@ impl Arrivals {
             ending: Ending::Unobserved,
             timing: Timing::default(),
             chunks: Vec::new(),
-            redactions: Vec::new(),
+            redactions: Default::default(),
             stamp: Stamp::default(),
             trace_id: None,
         }

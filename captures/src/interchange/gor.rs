@@ -160,7 +160,7 @@ fn exchange(asked: Asked, answer: Option<Answer>, notes: &mut Notes) -> Found {
         ending,
         timing,
         chunks: Vec::new(),
-        redactions: Vec::new(),
+        redactions: Default::default(),
         stamp: Stamp::default(),
         trace_id,
     };

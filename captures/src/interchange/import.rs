@@ -18,7 +18,7 @@ use super::nginx::NginxReader;
 use super::notes::{Note, Notes};
 use super::{Format, Input};
 use crate::conservation::{Conservation, Drop};
-use crate::exchange::{Exchange, ExchangeId, Redaction};
+use crate::exchange::{Exchange, ExchangeId, Redaction, Redactions};
 use crate::sanitize::{Sanitized, Sanitizer};
 use crate::segment::{CaptureKey, Origin, WriteError, Writer, WriterConfig};
 
@@ -286,7 +286,7 @@ impl Importer {
                 return Ok(());
             }
         };
-        remember(&mut sanitized, claimed, &mut self.imported.notes);
+        remember(&mut sanitized, &claimed, &mut self.imported.notes);
         let totals = &mut self.imported.conservation;
         let writer = self.out.open()?;
         let written = writer.append(&sanitized)?;
@@ -331,19 +331,23 @@ impl Out {
 
 /// Puts back what an earlier sanitizing did: without it, nobody would know that the input is not the one that was
 /// answered.
-fn remember(sanitized: &mut Sanitized, claimed: Vec<Redaction>, notes: &mut Notes) {
+fn remember(sanitized: &mut Sanitized, claimed: &Redactions, notes: &mut Notes) {
+    if claimed.is_empty() {
+        return;
+    }
+    let mut redactions = sanitized.0.redactions.to_vec();
     for claim in claimed {
         let class = known_class(&claim.class).unwrap_or_else(|| {
             notes.add(Note::RedactionUnknown);
             "unknown"
         });
-        let known = sanitized.0.redactions.iter_mut().find(|r| &*r.class == class && r.place == claim.place);
-        match known {
+        match redactions.iter_mut().find(|r| &*r.class == class && r.place == claim.place) {
             // What is replaced again is counted once.
             Some(redaction) => redaction.count = redaction.count.max(claim.count),
-            None => sanitized.0.redactions.push(Redaction { class: class.into(), ..claim }),
+            None => redactions.push(Redaction { class: class.into(), ..claim.clone() }),
         }
     }
+    sanitized.0.redactions = redactions.into();
 }
 
 // === impl Numbers ===

@@ -173,7 +173,7 @@ fn exchange(logged: Logged, notes: &mut Notes, place: Place) -> (Exchange, Ident
         response,
         timing: Timing { request_end: None, response_start: None, end: took.min(ended) },
         chunks: Vec::new(),
-        redactions: Vec::new(),
+        redactions: Default::default(),
         stamp: Stamp::default(),
         trace_id: None,
     };

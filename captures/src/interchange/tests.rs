@@ -97,7 +97,7 @@ pub(super) fn predict(n: u64) -> Exchange {
         ending: Ending::Complete,
         timing: Timing { request_end: Some(1_001), response_start: Some(2_000_003), end: 2_500_009 },
         chunks: Vec::new(),
-        redactions: Vec::new(),
+        redactions: Default::default(),
         stamp: Stamp::default(),
         trace_id: None,
     }
@@ -117,7 +117,7 @@ fn json_lines_come_back_as_they_were() {
     odd.timing = Timing { request_end: None, response_start: None, end: 9 };
     odd.trace_id = Some(0x4bf9_2f35_77b3_4da6_a3ce_929d_0e0e_4736);
     odd.request.target = "/odd".into();
-    odd.redactions = vec![Redaction { class: "email".into(), place: Place::RequestBody, count: 2 }];
+    odd.redactions = vec![Redaction { class: "email".into(), place: Place::RequestBody, count: 2 }].into();
     let mut streamed = predict(4);
     streamed.chunks = vec![Chunk { offset: 5, len: 2 }, Chunk { offset: 9, len: 1 }];
     let all = vec![predict(1), predict(2), odd, streamed];
@@ -160,7 +160,7 @@ fn what_a_format_cannot_carry_is_counted() {
     odd.request.trailers = Headers::from(vec![("X-Trailer".into(), "t".into())]);
     odd.chunks = vec![Chunk { offset: 5, len: 2 }];
     odd.ending = Ending::UpstreamClosed;
-    odd.redactions = vec![Redaction { class: "email".into(), place: Place::RequestBody, count: 2 }];
+    odd.redactions = vec![Redaction { class: "email".into(), place: Place::RequestBody, count: 2 }].into();
     let mut cut = predict(2);
     cut.request.body.truncated = true;
     let all = [odd, cut];
@@ -276,7 +276,7 @@ fn an_id_that_occurs_twice_becomes_two() {
 fn a_redaction_of_an_unknown_class_does_not_carry_words_in() {
     let mut exchange = predict(1);
     exchange.redactions =
-        vec![Redaction { class: "gloria winter".into(), place: Place::RequestBody, count: 2 }];
+        vec![Redaction { class: "gloria winter".into(), place: Place::RequestBody, count: 2 }].into();
     let (back, imported) = import(&export(&[exchange], Format::Jsonl).0, None).unwrap();
     assert_eq!(&*back[0].redactions[0].class, "unknown");
     assert!(back[0].input_changed());

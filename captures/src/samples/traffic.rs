@@ -169,7 +169,7 @@ fn sample(n: u64, asked: Message, answered: Message) -> Sample {
         ending: Ending::Complete,
         timing: Timing { request_end: Some(40_000), response_start: Some(35_000_000), end: 35_100_000 },
         chunks: Vec::new(),
-        redactions: Vec::new(),
+        redactions: Default::default(),
         trace_id: None,
         stamp: Stamp::default(),
     };

@@ -103,7 +103,7 @@ fn exchange(n: usize, text: &str) -> Exchange {
         ending: Ending::Complete,
         timing: Timing::default(),
         chunks: Vec::new(),
-        redactions: Vec::new(),
+        redactions: Default::default(),
         trace_id: None,
         stamp: crate::exchange::Stamp::default(),
     }

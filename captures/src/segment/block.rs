@@ -33,7 +33,7 @@ pub(super) struct BlockBuilder {
     compressor: Option<zstd::bulk::Compressor<'static>>,
     /// Tables and records; kept, as is the frame, so that its room is used again.
     raw: Vec<u8>,
-    /// The block as it goes into the file.
+    /// The block as it goes into the file; whatever is behind it is of an earlier one.
     frame: Vec<u8>,
 }
 
@@ -56,6 +56,10 @@ pub(crate) enum BlockFault {
     Record { index: u32, fault: RecordFault },
 }
 
+/// Decompresses one block after the other. A context made anew for each would cost as much as some dozens of records.
+#[derive(Default)]
+pub(super) struct Inflater(Option<zstd::bulk::Decompressor<'static>>);
+
 /// A block that is decompressed, with its records in the order they were written; each is decoded when it is asked
 /// for, so that an open block takes little more than its bytes.
 #[derive(Debug, Default)]
@@ -63,8 +67,6 @@ pub(crate) struct OpenBlock {
     raw: Bytes,
     tables: Tables,
     records: Vec<Record>,
-    /// Policy and key of the segment.
-    stamp: Stamp,
     /// The first thing wrong with the block.
     fault: Option<BlockFault>,
     /// Records that its header promises and nobody gets.
@@ -139,10 +141,8 @@ impl BlockBuilder {
         let tables_len = (self.raw.len() - LENGTH_PREFIX) as u32;
         self.raw[..LENGTH_PREFIX].copy_from_slice(&tables_len.to_le_bytes());
         self.raw.extend_from_slice(&self.records);
-        self.frame.clear();
-        self.frame.resize(BLOCK_HEADER_LEN, 0);
-        let codec = self.store();
-        let payload = &self.frame[BLOCK_HEADER_LEN..];
+        let (codec, len) = self.store();
+        let payload = &self.frame[BLOCK_HEADER_LEN..][..len];
         let header = BlockHeader {
             codec,
             count: self.count,
@@ -154,24 +154,24 @@ impl BlockBuilder {
             payload_crc: crc32fast::hash(payload),
         };
         self.frame[..BLOCK_HEADER_LEN].copy_from_slice(&header.to_bytes());
-        Ok((&self.frame, header))
+        Ok((&self.frame[..BLOCK_HEADER_LEN + len], header))
     }
 
-    /// Appends the payload to the frame, compressed when that makes it smaller.
-    fn store(&mut self) -> Codec {
-        if let Some(compressor) = &mut self.compressor {
-            let bound = BLOCK_HEADER_LEN + zstd::zstd_safe::compress_bound(self.raw.len());
+    /// Puts the payload into the frame, compressed when that makes it smaller; returns its length.
+    fn store(&mut self) -> (Codec, usize) {
+        let bound = BLOCK_HEADER_LEN + zstd::zstd_safe::compress_bound(self.raw.len());
+        if self.frame.len() < bound {
             self.frame.resize(bound, 0);
-            match compressor.compress_to_buffer(&self.raw, &mut self.frame[BLOCK_HEADER_LEN..]) {
-                Ok(len) if len < self.raw.len() => {
-                    self.frame.truncate(BLOCK_HEADER_LEN + len);
-                    return Codec::Zstd;
-                }
-                _ => self.frame.truncate(BLOCK_HEADER_LEN),
+        }
+        let room = &mut self.frame[BLOCK_HEADER_LEN..];
+        let compressed = self.compressor.as_mut().map(|zstd| zstd.compress_to_buffer(&self.raw, room));
+        match compressed {
+            Some(Ok(len)) if len < self.raw.len() => (Codec::Zstd, len),
+            _ => {
+                room[..self.raw.len()].copy_from_slice(&self.raw);
+                (Codec::Raw, self.raw.len())
             }
         }
-        self.frame.extend_from_slice(&self.raw);
-        Codec::Raw
     }
 
     /// Empties the block.
@@ -196,13 +196,14 @@ fn within_limit(len: usize) -> io::Result<()> {
 // === impl OpenBlock ===
 
 impl OpenBlock {
-    /// Opens a block from its payload as stored.
-    pub(super) fn open(header: &BlockHeader, stored: Vec<u8>, stamp: Stamp) -> Self {
-        let mut block = Self { stamp, ..Self::default() };
-        match inflate(header, stored) {
+    /// Opens a block from its payload as stored; `stamp` is that of the segment.
+    pub(super) fn open(header: &BlockHeader, stored: &[u8], stamp: Stamp, inflater: &mut Inflater) -> Self {
+        let mut block = Self::default();
+        match inflater.inflate(header, stored) {
             Ok(raw) => block.index(raw, header.count),
             Err(fault) => block.fault = Some(fault),
         }
+        block.tables.stamp = stamp;
         block.lost = u64::from(header.count).saturating_sub(block.records.len() as u64);
         block
     }
@@ -273,7 +274,7 @@ impl OpenBlock {
         let Record { key, begin, len, index } = self.records.pop()?;
         let record = &self.raw[begin as usize..][..len as usize];
         match wire::decode(record, key, &self.tables, &self.raw) {
-            Ok(exchange) => Some(Exchange { stamp: self.stamp, ..exchange }),
+            Ok(exchange) => Some(exchange),
             Err(fault) => {
                 self.lost += 1;
                 self.fault.get_or_insert(BlockFault::Record { index, fault });
@@ -299,24 +300,35 @@ impl OpenBlock {
     }
 }
 
-fn inflate(header: &BlockHeader, stored: Vec<u8>) -> Result<Bytes, BlockFault> {
-    if crc32fast::hash(&stored) != header.payload_crc {
-        return Err(BlockFault::Checksum);
-    }
-    let raw = match header.codec {
-        Codec::Raw => stored,
-        Codec::Zstd => {
-            // The buffer is the cap: zstd refuses what does not fit, and pages it does not fill are never touched.
-            let mut raw = Vec::with_capacity(header.raw_len as usize);
-            zstd::bulk::Decompressor::new()
-                .and_then(|mut zstd| zstd.decompress_to_buffer(&stored, &mut raw))
-                .map_err(|_| BlockFault::Inflate(header.raw_len))?;
-            raw
+// === impl Inflater ===
+
+impl Inflater {
+    /// The payload of a block, of which `stored` is in the file.
+    fn inflate(&mut self, header: &BlockHeader, stored: &[u8]) -> Result<Bytes, BlockFault> {
+        if crc32fast::hash(stored) != header.payload_crc {
+            return Err(BlockFault::Checksum);
         }
-        Codec::Unknown(code) => return Err(BlockFault::Codec(code)),
-    };
-    if raw.len() != header.raw_len as usize {
-        return Err(BlockFault::Inflate(header.raw_len));
+        let raw = match header.codec {
+            Codec::Raw => stored.to_vec(),
+            Codec::Zstd => self
+                .decompress(stored, header.raw_len as usize)
+                .map_err(|_| BlockFault::Inflate(header.raw_len))?,
+            Codec::Unknown(code) => return Err(BlockFault::Codec(code)),
+        };
+        if raw.len() != header.raw_len as usize {
+            return Err(BlockFault::Inflate(header.raw_len));
+        }
+        Ok(Bytes::from(raw))
     }
-    Ok(Bytes::from(raw))
+
+    fn decompress(&mut self, stored: &[u8], raw_len: usize) -> io::Result<Vec<u8>> {
+        let zstd = match &mut self.0 {
+            Some(zstd) => zstd,
+            none => none.insert(zstd::bulk::Decompressor::new()?),
+        };
+        // The buffer is the cap: zstd refuses what does not fit, and pages it does not fill are never touched.
+        let mut raw = Vec::with_capacity(raw_len);
+        zstd.decompress_to_buffer(stored, &mut raw)?;
+        Ok(raw)
+    }
 }

@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::block::OpenBlock;
+use super::block::{Inflater, OpenBlock};
 use super::frame::{
     self, BLOCK_HEADER_LEN, BlockHeader, CRC_LEN, END_MAGIC, HEAD_LEN, SEGMENT_MAGIC, TRAILER_LEN, VERSION,
     u16_at, u32_at, u64_at,
@@ -51,6 +51,14 @@ pub(crate) struct Segment {
     pub(crate) body_end: u64,
     /// What opening found wrong.
     pub(crate) damage: Vec<Damage>,
+}
+
+/// Room and context for opening one block after the other.
+#[derive(Default)]
+pub(crate) struct Workspace {
+    /// A block as it stands in the file.
+    bytes: Vec<u8>,
+    inflater: Inflater,
 }
 
 /// What the first bytes of a file say.
@@ -125,7 +133,11 @@ impl Segment {
 
     /// Reads one block, with what is wrong with all of it; what is wrong with single records is known when it is
     /// exhausted, by [`Segment::damage_of`].
-    pub(crate) fn open_block(&self, entry: &BlockEntry) -> Result<(OpenBlock, Option<Damage>), CaptureError> {
+    pub(crate) fn open_block(
+        &self,
+        entry: &BlockEntry,
+        workspace: &mut Workspace,
+    ) -> Result<(OpenBlock, Option<Damage>), CaptureError> {
         let failed = |source| CaptureError::Io { path: self.path.clone(), source };
         let lost = |fault| Ok((OpenBlock::default(), Some(self.block_damage(entry, fault))));
         // Opened each time: see `Source`.
@@ -135,20 +147,21 @@ impl Segment {
         if entry.offset.saturating_add(len) > file.len() {
             return lost("the file ends before it");
         }
-        let mut bytes = vec![0; len as usize];
-        file.read_exact_at(&mut bytes, entry.offset).map_err(failed)?;
-        if let Some(opener) = &self.opener {
-            match opener.open_frame(&bytes, entry.offset) {
-                Some(inner) => bytes = inner,
+        let Workspace { bytes, inflater } = workspace;
+        bytes.resize(len as usize, 0);
+        file.read_exact_at(bytes, entry.offset).map_err(failed)?;
+        let block = match &self.opener {
+            None => &bytes[..],
+            Some(opener) => match opener.open_frame(bytes, entry.offset) {
+                Some(inner) => inner,
                 None => return lost("its sealed frame does not open: it was changed or moved"),
-            }
-        }
-        let header = match BlockHeader::parse(&bytes) {
+            },
+        };
+        let header = match BlockHeader::parse(block) {
             Some(header) if header.entry(entry.offset) == *entry => header,
             _ => return lost("its header is damaged"),
         };
-        let stored = bytes.split_off(BLOCK_HEADER_LEN);
-        Ok((OpenBlock::open(&header, stored, self.stamp), None))
+        Ok((OpenBlock::open(&header, &block[BLOCK_HEADER_LEN..], self.stamp, inflater), None))
     }
 
     /// What was wrong with the records of an exhausted block.

@@ -80,7 +80,7 @@ pub(super) fn scan(file: &dyn ReadAt, opener: Option<&Opener>, begin: u64, len: 
                 at += bytes.len() as u64;
             }
             Frame::Checkpoint { checkpoint, bytes } => {
-                walk.checkpoint(checkpoint, &bytes);
+                walk.checkpoint(at, checkpoint, &bytes);
                 at += bytes.len() as u64;
             }
             Frame::Footer { footer, .. } if !fits(&footer, at) => {
@@ -162,6 +162,8 @@ struct Walk {
     checkpoint: Option<Checkpoint>,
     /// Exchanges in blocks since the checkpoint, readable or not.
     since_checkpoint: u64,
+    /// Exchanges known so far: in blocks, readable or not, and those that only a checkpoint counts.
+    known: u64,
 }
 
 // === impl Walk ===
@@ -179,11 +181,12 @@ impl Walk {
             footer: None,
             damage: Vec::new(),
         };
-        Ok(Self { scan, hasher, last: None, checkpoint: None, since_checkpoint: 0 })
+        Ok(Self { scan, hasher, last: None, checkpoint: None, since_checkpoint: 0, known: 0 })
     }
 
     fn block(&mut self, entry: BlockEntry, bytes: &[u8], intact: bool) {
         self.since_checkpoint += u64::from(entry.count);
+        self.known += u64::from(entry.count);
         if intact {
             self.hasher.update(bytes);
             self.last = self.last.max(Some(entry.last));
@@ -194,8 +197,16 @@ impl Walk {
         }
     }
 
-    fn checkpoint(&mut self, checkpoint: Checkpoint, bytes: &[u8]) {
+    fn checkpoint(&mut self, at: u64, checkpoint: Checkpoint, bytes: &[u8]) {
         self.hasher.update(bytes);
+        let lost = checkpoint.conservation.recorded.saturating_sub(self.known);
+        if lost > 0 {
+            self.known += lost;
+            let what = format!(
+                "the checkpoint here counts {lost} exchanges more than the blocks before it: they were in what was skipped"
+            );
+            self.damage(at, lost, what);
+        }
         self.checkpoint = Some(checkpoint);
         self.since_checkpoint = 0;
     }

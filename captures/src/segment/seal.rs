@@ -226,31 +226,27 @@ impl Sealer {
 impl Opener {
     /// Reads the frame at `at`, of which at most `room` bytes are left.
     pub(super) fn read(&self, file: &dyn ReadAt, at: u64, room: u64) -> io::Result<Outer> {
-        let Some((counter, whole)) = outer(file, at, room)? else { return Ok(Outer::Nothing) };
+        let Some((_, whole)) = outer(file, at, room)? else { return Ok(Outer::Nothing) };
         if whole > room {
             return Ok(Outer::Torn);
         }
         let mut bytes = vec![0; whole as usize];
         file.read_exact_at(&mut bytes, at)?;
-        let inner = self.open(counter, at, &bytes[OUTER_LEN..]);
+        let inner = self.open_frame(&mut bytes.clone(), at).map(<[u8]>::to_vec);
         Ok(Outer::Frame { bytes, inner })
     }
 
-    /// Opens the frame in `bytes`, which stands at `offset` of the file; `None` when it is not one of this segment and
-    /// place, whole.
-    pub(super) fn open_frame(&self, bytes: &[u8], offset: u64) -> Option<Vec<u8>> {
+    /// Opens the frame in `bytes`, which stands at `offset` of the file, in its place; `None` when it is not one of this
+    /// segment and place, whole.
+    pub(super) fn open_frame<'a>(&self, bytes: &'a mut [u8], offset: u64) -> Option<&'a [u8]> {
         let (counter, whole) = parse_outer(bytes)?;
-        (whole == bytes.len() as u64).then(|| self.open(counter, offset, &bytes[OUTER_LEN..])).flatten()
-    }
-
-    fn open(&self, counter: u64, offset: u64, sealed: &[u8]) -> Option<Vec<u8>> {
-        let (text, tag) = sealed.split_last_chunk::<TAG_LEN>()?;
-        let mut inner = text.to_vec();
-        let place = self.place(offset);
-        self.cipher
-            .decrypt_inout_detached(&nonce(counter), &place, inner.as_mut_slice().into(), &Tag::from(*tag))
-            .ok()?;
-        Some(inner)
+        if whole != bytes.len() as u64 {
+            return None;
+        }
+        let (text, tag) = bytes[OUTER_LEN..].split_last_chunk_mut::<TAG_LEN>()?;
+        let (place, tag) = (self.place(offset), Tag::from(*tag));
+        self.cipher.decrypt_inout_detached(&nonce(counter), &place, (&mut *text).into(), &tag).ok()?;
+        Some(text)
     }
 
     /// What a frame is bound to: its segment, and where it stands there.

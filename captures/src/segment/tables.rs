@@ -13,7 +13,7 @@ use rmp::encode::{write_array_len, write_bin, write_map_len, write_str, write_ui
 
 use super::msgpack::Cursor;
 use super::wire::Encoding;
-use crate::exchange::{FieldList, Headers, Place, Redaction};
+use crate::exchange::{FieldList, Headers, Place, Redaction, Redactions, Stamp};
 
 /// A field varies when it brought more new values than this...
 const NOVEL: u32 = 4;
@@ -30,7 +30,7 @@ pub(super) struct TableBuilder {
     /// By the hash of their names; kept from block to block, so that what varies is known from the start.
     shapes: HashMap<u64, Shape, FixedState>,
     lists: Encoded,
-    redactions: HashMap<u64, (u32, Vec<Redaction>), FixedState>,
+    redactions: HashMap<u64, (u32, Redactions), FixedState>,
     redaction_lists: Encoded,
     hasher: FixedState,
 }
@@ -71,8 +71,10 @@ struct Known {
 pub(super) struct Tables {
     /// Arrival that those of the records are told from.
     pub(super) base: u64,
+    /// Policy and key of the segment.
+    pub(super) stamp: Stamp,
     lists: Vec<Arc<FieldList>>,
-    redactions: Vec<Vec<Redaction>>,
+    redactions: Vec<Redactions>,
 }
 
 // === impl TableBuilder ===
@@ -116,7 +118,7 @@ impl TableBuilder {
     }
 
     /// Writes the number of a list of redactions.
-    pub(super) fn write_redactions(&mut self, redactions: &[Redaction], out: &mut Vec<u8>) -> Encoding {
+    pub(super) fn write_redactions(&mut self, redactions: &Redactions, out: &mut Vec<u8>) -> Encoding {
         let mut hasher = self.hasher.build_hasher();
         for redaction in redactions {
             hasher.write(redaction.class.as_bytes());
@@ -139,7 +141,7 @@ impl TableBuilder {
         }
         let id = list.count;
         list.count += 1;
-        self.redactions.insert(hash, (id, redactions.to_vec()));
+        self.redactions.insert(hash, (id, redactions.clone()));
         write_uint(out, id.into())?;
         Ok(())
     }
@@ -278,12 +280,7 @@ impl Tables {
 
     /// The fields that a record names, the cursor being at what stands for them.
     pub(super) fn fields(&self, cursor: &mut Cursor<'_>, block: &Bytes) -> Option<Headers> {
-        let values = match cursor.peek()? {
-            rmp::Marker::FixArray(_) | rmp::Marker::Array16 | rmp::Marker::Array32 => {
-                cursor.array()?.checked_sub(1)?
-            }
-            _ => 0,
-        };
+        let values = if cursor.is_at_array() { cursor.array()?.checked_sub(1)? } else { 0 };
         let list = self.lists.get(cursor.uint::<usize>()?)?;
         if list.varying != values {
             return None;
@@ -293,16 +290,22 @@ impl Tables {
             cursor.bin()?;
         }
         let told = &begin[..begin.len() - cursor.rest().len()];
-        Some(Headers::shared(Arc::clone(list), block.slice_ref(told)))
+        Some(Headers::shared(Arc::clone(list), within(block, told)?))
     }
 
-    pub(super) fn redactions(&self, list: usize) -> Option<Vec<Redaction>> {
+    pub(super) fn redactions(&self, list: usize) -> Option<Redactions> {
         self.redactions.get(list).cloned()
     }
 }
 
+/// Where `part` of `block` begins and ends.
+fn within(block: &Bytes, part: &[u8]) -> Option<(u32, u32)> {
+    let begin = part.as_ptr().addr().checked_sub(block.as_ptr().addr())?;
+    Some((u32::try_from(begin).ok()?, u32::try_from(begin + part.len()).ok()?))
+}
+
 fn field_list(cursor: &mut Cursor<'_>, block: &Bytes) -> Option<FieldList> {
-    let mut list = FieldList::default();
+    let mut list = FieldList::of(block.clone());
     for _ in 0..cursor.array()? {
         let parts = cursor.array()?;
         let name = block.slice_ref(cursor.bin()?);
@@ -316,7 +319,7 @@ fn field_list(cursor: &mut Cursor<'_>, block: &Bytes) -> Option<FieldList> {
     Some(list)
 }
 
-fn redactions(cursor: &mut Cursor<'_>) -> Option<Vec<Redaction>> {
+fn redactions(cursor: &mut Cursor<'_>) -> Option<Redactions> {
     let mut list = Vec::new();
     for _ in 0..cursor.array()? {
         if cursor.array()? != 3 {
@@ -325,5 +328,5 @@ fn redactions(cursor: &mut Cursor<'_>) -> Option<Vec<Redaction>> {
         let class = cursor.text()?.into();
         list.push(Redaction { class, place: Place::from_code(cursor.uint()?), count: cursor.uint()? });
     }
-    Some(list)
+    Some(list.into())
 }

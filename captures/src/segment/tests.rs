@@ -42,7 +42,7 @@ pub(crate) fn exchange(n: u64, arrival: u64) -> Exchange {
         ending: Ending::Complete,
         timing: Timing { request_end: Some(10), response_start: Some(1_000), end: 1_500 },
         chunks: Vec::new(),
-        redactions: Vec::new(),
+        redactions: Default::default(),
         trace_id: None,
         stamp: crate::exchange::Stamp::default(),
     }
@@ -176,7 +176,7 @@ pub(crate) fn any_exchange() -> impl Strategy<Value = Exchange> {
                 ending,
                 timing,
                 chunks,
-                redactions,
+                redactions: redactions.into(),
                 trace_id,
                 stamp: crate::exchange::Stamp::default(),
             }
@@ -332,9 +332,14 @@ fn a_block_that_claims_to_inflate_beyond_its_length_is_refused() {
         raw_len: 4096,
         payload_crc: crc32fast::hash(&stored),
     };
-    let block = block::OpenBlock::open(&header, stored, crate::exchange::Stamp::default());
+    let block = open_block(&header, &stored);
     assert_eq!(block.fault(), Some((&block::BlockFault::Inflate(4096), 1)));
     assert!(block.is_exhausted());
+}
+
+fn open_block(header: &frame::BlockHeader, stored: &[u8]) -> block::OpenBlock {
+    let stamp = crate::exchange::Stamp::default();
+    block::OpenBlock::open(header, stored, stamp, &mut block::Inflater::default())
 }
 
 /// A block of one record, as it is in memory once it is open.
@@ -355,7 +360,7 @@ fn one_record(spoil: impl FnOnce(&mut Vec<u8>)) -> block::OpenBlock {
         raw_len: stored.len() as u32,
         payload_crc: crc32fast::hash(&stored),
     };
-    block::OpenBlock::open(&header, stored, crate::exchange::Stamp::default())
+    open_block(&header, &stored)
 }
 
 #[test]

@@ -12,8 +12,7 @@ use rmp::encode::{write_array_len, write_bin, write_bool, write_map_len, write_s
 use super::msgpack::Cursor;
 use super::tables::{TableBuilder, Tables};
 use crate::exchange::{
-    Body, Chunk, Ending, Exchange, ExchangeId, Headers, HttpVersion, Request, Response, Stamp, Timing,
-    UnixNanos,
+    Body, Chunk, Ending, Exchange, ExchangeId, Headers, HttpVersion, Request, Response, Timing, UnixNanos,
 };
 
 /// Why a record whose bytes are intact is no exchange; never quotes it.
@@ -255,16 +254,16 @@ pub(super) fn decode(
     block: &Bytes,
 ) -> Result<Exchange, RecordFault> {
     let mut reading = Reading { cursor: Cursor::new(record), tables, block, foreign_version: None };
+    // Not matched as a pair: an exchange takes half a kilobyte, which would be moved for it.
     let exchange = reading.exchange(key);
-    match (exchange, reading.foreign_version) {
-        (Some(exchange), None) if reading.cursor.is_at_end() => Ok(exchange),
-        (_, Some(code)) => Err(RecordFault::Version(code)),
-        _ => Err(RecordFault::Malformed),
+    match reading.foreign_version {
+        Some(code) => Err(RecordFault::Version(code)),
+        None => exchange.filter(|_| reading.cursor.is_at_end()).ok_or(RecordFault::Malformed),
     }
 }
 
 fn read_id(cursor: &mut Cursor<'_>, previous: Option<ExchangeId>) -> Option<ExchangeId> {
-    if matches!(cursor.peek()?, rmp::Marker::Bin8) {
+    if cursor.is_at_bin() {
         return Some(ExchangeId(u128::from_be_bytes(cursor.bin()?.try_into().ok()?)));
     }
     let previous = previous?.0;
@@ -296,7 +295,7 @@ impl Reading<'_> {
         let (mut connection, mut request, mut response, mut trace_id) = (None, None, None, None);
         let (mut index, mut ending, mut told_end) = (0, 0, 0_u64);
         let (mut request_end, mut response_start) = (None, None);
-        let (mut chunks, mut redactions) = (Vec::new(), Vec::new());
+        let (mut chunks, mut redactions) = (Vec::new(), None);
         for _ in 0..self.cursor.map()? {
             match self.cursor.key()? {
                 b"c" => connection = Some(self.cursor.uint()?),
@@ -308,7 +307,7 @@ impl Reading<'_> {
                 b"tp" => response_start = Some(self.cursor.uint()?),
                 b"te" => told_end = self.cursor.uint()?,
                 b"k" => chunks = self.chunks()?,
-                b"r" => redactions = self.tables.redactions(self.cursor.uint()?)?,
+                b"r" => redactions = Some(self.tables.redactions(self.cursor.uint()?)?),
                 b"x" => trace_id = Some(u128::from_be_bytes(self.cursor.bin()?.try_into().ok()?)),
                 _ => self.cursor.skip()?,
             }
@@ -324,10 +323,10 @@ impl Reading<'_> {
             ending: Ending::from_code(ending),
             timing: Timing { request_end, response_start, end },
             chunks,
-            redactions,
+            redactions: redactions.unwrap_or_default(),
             trace_id,
             // Stands in the header of the segment, once for all.
-            stamp: Stamp::default(),
+            stamp: self.tables.stamp,
         })
     }
 

@@ -39,7 +39,7 @@ pub(crate) fn assemble(
             end: offset(observed.end),
         },
         chunks: batch.chunks(observed).to_vec(),
-        redactions: Vec::new(),
+        redactions: Default::default(),
         stamp: Stamp::default(),
     })
 }

@@ -50,7 +50,7 @@ pub(crate) fn exchange(at: Duration, method: &str, target: &str, body: &[u8]) ->
         ending: Ending::Complete,
         timing: Timing { request_end: Some(1), response_start: Some(2), end: 3 },
         chunks: Vec::new(),
-        redactions: Vec::new(),
+        redactions: Default::default(),
         trace_id: None,
         stamp: understudy_captures::exchange::Stamp::default(),
     }

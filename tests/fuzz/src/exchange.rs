@@ -42,7 +42,7 @@ pub fn of(target: &[u8], request: &Message<'_>, response: Option<&Message<'_>>) 
         ending: Ending::Complete,
         timing: Timing { request_end: Some(1), response_start: Some(2), end: 3 },
         chunks: Vec::new(),
-        redactions: Vec::new(),
+        redactions: Default::default(),
         trace_id: None,
         stamp: understudy_captures::exchange::Stamp::default(),
     }

@@ -110,7 +110,7 @@ fn exchange(n: u64) -> Exchange {
         ending: Ending::ClientAbort,
         timing: Timing { request_end: Some(1), response_start: None, end: 2_500_000 },
         chunks: Vec::new(),
-        redactions: Vec::new(),
+        redactions: Default::default(),
         trace_id: None,
         stamp: understudy_captures::exchange::Stamp::default(),
     }

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::*;
+use crate::exchange::ExchangeId;
 use crate::segment::tests::{Totals, config, exchange, read, segments};
 
 /// Exchanges `n` of boot `boot`, recorded by a pod of its name, every `step` from `from` on; blocks of three.

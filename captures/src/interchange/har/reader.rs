@@ -106,7 +106,7 @@ fn exchange(entry: Entry, notes: &mut Notes, place: Place) -> Result<(Exchange, 
         response,
         ending,
         chunks: Vec::new(),
-        redactions: Vec::new(),
+        redactions: Default::default(),
         stamp: Stamp::default(),
         trace_id,
     };

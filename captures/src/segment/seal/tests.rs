@@ -142,7 +142,13 @@ fn a_bit_flipped_anywhere_in_a_sealed_segment_is_found_and_costs_at_most_its_blo
                     let what = &verification.findings[0].what;
                     assert!(what.contains("header is damaged"), "{how}: {what}");
                 }
-                Some((found, _)) => assert!(found >= 4, "{how}: {found} left"),
+                Some((found, verification)) => {
+                    assert!(found >= 4, "{how}: {found} left");
+                    // By the index, or by the checkpoint after what does not open.
+                    let lost: u64 = verification.findings.iter().map(|finding| finding.lost).sum();
+                    assert_eq!(found as u64 + lost, 6, "{how}: {:?}", verification.findings);
+                    assert!(verification.findings.iter().any(|damage| damage.offset <= at as u64), "{how}");
+                }
                 None => assert!(at < 10, "{how}: refused"),
             }
         }

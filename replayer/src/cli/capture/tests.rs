@@ -42,7 +42,7 @@ fn exchange(n: u64) -> Exchange {
         ending: if n == 3 { Ending::ClientAbort } else { Ending::Complete },
         timing: Timing { request_end: Some(1), response_start: Some(2_000), end: 2_500_000 },
         chunks: Vec::new(),
-        redactions: Vec::new(),
+        redactions: Default::default(),
         trace_id: None,
         stamp: understudy_captures::exchange::Stamp::default(),
     }

@@ -71,7 +71,7 @@ fn exchange(request: Request, response: Option<Response>) -> Exchange {
         ending: Ending::Complete,
         timing: Timing::default(),
         chunks: Vec::new(),
-        redactions: Vec::new(),
+        redactions: Default::default(),
         trace_id: None,
         stamp: Stamp::default(),
     }
