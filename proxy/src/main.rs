@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 use understudy_proxy::{Args, Config, Failure, Sockets};
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
         }
     };
     start_logging();
+    raise_descriptor_limit();
     match serve(args) {
         Ok(code) => code,
         Err(failure) => {
@@ -67,6 +69,15 @@ fn serve(args: Args) -> Result<ExitCode, Failure> {
         ));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A connection takes two descriptors; as many as the process may have are allowed from the start, as the service itself
+/// allows its own.
+fn raise_descriptor_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
+        tracing::debug!(%error, "the limit of descriptors stays as it is");
+    }
 }
 
 /// SIGTERM from Kubernetes, SIGINT from a terminal: the same orderly end.

@@ -16,7 +16,6 @@ use std::task::{Context, Poll, Waker};
 
 use async_trait::async_trait;
 use pingora::apps::ServerApp;
-use pingora::connectors::TransportConnector;
 use pingora::protocols::Stream;
 use pingora::server::ShutdownWatch;
 use understudy_captures::Ending;
@@ -41,7 +40,6 @@ const SCRATCH_BYTES: usize = 64 * 1024;
 /// Relays the connections of one data thread.
 pub(crate) struct Relay {
     upstream: SocketAddr,
-    connector: TransportConnector,
     clock: Clock,
     ledger: Arc<Ledger>,
     identity: Arc<Identity>,
@@ -127,7 +125,6 @@ impl Relay {
     ) -> Relay {
         Relay {
             upstream,
-            connector: TransportConnector::new(None),
             clock,
             ledger,
             identity,
@@ -155,9 +152,9 @@ impl Relay {
         }
     }
 
-    async fn relay(self: &Arc<Self>, client: Client) {
+    async fn relay(self: &Arc<Self>, mut client: Client) {
         let _open = Open::count(&self.ledger);
-        let upstream = match Upstream::connect(&self.connector, self.upstream).await {
+        let upstream = match Upstream::connect(self.upstream).await {
             Ok(upstream) => upstream,
             Err(error) => {
                 self.ledger.connect_failures.inc();
@@ -235,7 +232,7 @@ impl Session {
         let Relay { clock, ledger, .. } = &**relay;
 
         let mut observer = Observer { tap, desk, ledger, clock, forwards };
-        let upward = up.turn(cx, client, upstream, scratch, clock, &mut |passed| {
+        let upward = up.turn(cx, client, upstream, down.is_broken(), scratch, clock, &mut |passed| {
             observer.passed(Direction::Request, passed);
         });
         if upward == Turn::SourceReset {
@@ -247,7 +244,7 @@ impl Session {
             observer.tap.client_closed();
         }
 
-        let downward = down.turn(cx, upstream, client, scratch, clock, &mut |passed| {
+        let downward = down.turn(cx, upstream, client, up.is_broken(), scratch, clock, &mut |passed| {
             observer.passed(Direction::Response, passed);
         });
         if downward == Turn::SourceReset {

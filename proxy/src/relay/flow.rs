@@ -7,7 +7,7 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use tokio::io::ReadBuf;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::clock::{Clock, Nanos};
 use crate::relay::wire::Wire;
@@ -23,7 +23,6 @@ pub(crate) struct Flow {
     written: usize,
     /// When they were read.
     read_at: Nanos,
-    flushing: bool,
     state: State,
 }
 
@@ -63,31 +62,27 @@ pub(crate) struct Passed<'a> {
 // === impl Flow ===
 
 impl Flow {
-    /// Moves what can be moved; shows each piece to `passed` after it was written.
+    /// Moves what can be moved; shows each piece to `passed` after it was written. `source_gone` says that the source takes
+    /// no more from the other direction.
+    #[expect(clippy::too_many_arguments, reason = "both ends, and what all connections of a thread share")]
     pub(crate) fn turn(
         &mut self,
         cx: &mut Context<'_>,
         source: &mut impl Wire,
         sink: &mut impl Wire,
+        source_gone: bool,
         scratch: &mut [u8],
         clock: &Clock,
         passed: &mut impl FnMut(Passed<'_>),
     ) -> Turn {
+        let (source, sink) = (source.socket(), sink.socket());
         let mut reads = 0;
         loop {
-            if self.flushing {
-                match Pin::new(&mut *sink).poll_flush(cx) {
-                    Poll::Pending => return Turn::Waiting,
-                    Poll::Ready(Ok(())) => self.flushing = false,
-                    Poll::Ready(Err(_)) => return self.break_off(),
-                }
-            }
             if self.written < self.rest.len() {
                 match Pin::new(&mut *sink).poll_write(cx, &self.rest[self.written..]) {
                     Poll::Pending => return Turn::Waiting,
                     Poll::Ready(Ok(0) | Err(_)) => return self.break_off(),
                     Poll::Ready(Ok(n)) => {
-                        self.flushing = true;
                         let bytes = &self.rest[self.written..self.written + n];
                         passed(Passed { bytes, read_at: self.read_at });
                         self.written += n;
@@ -119,6 +114,8 @@ impl Flow {
             match Pin::new(&mut *source).poll_read(cx, &mut buffer) {
                 Poll::Pending => return Turn::Waiting,
                 Poll::Ready(Err(_)) => return Turn::SourceReset,
+                // Linux tells of a reset once, and the write that met it was told: a read then looks like an end.
+                Poll::Ready(Ok(())) if buffer.filled().is_empty() && source_gone => return Turn::SourceReset,
                 Poll::Ready(Ok(())) if buffer.filled().is_empty() => {
                     self.state = State::Closing;
                     continue;
@@ -130,16 +127,8 @@ impl Flow {
             let n = match Pin::new(&mut *sink).poll_write(cx, bytes) {
                 Poll::Pending => 0,
                 Poll::Ready(Ok(0) | Err(_)) => return self.break_off(),
-                Poll::Ready(Ok(n)) => {
-                    self.flushing = true;
-                    n
-                }
+                Poll::Ready(Ok(n)) => n,
             };
-            if self.flushing
-                && let Poll::Ready(Ok(())) = Pin::new(&mut *sink).poll_flush(cx)
-            {
-                self.flushing = false;
-            }
             if n < bytes.len() {
                 self.rest = bytes[n..].to_vec();
                 self.read_at = read_at;
@@ -162,14 +151,13 @@ impl Flow {
 
     /// Whether nothing waits to be written.
     pub(crate) fn is_empty(&self) -> bool {
-        self.rest.is_empty() && !self.flushing
+        self.rest.is_empty()
     }
 
     fn break_off(&mut self) -> Turn {
         self.state = State::Broken;
         self.rest = Vec::new();
         self.written = 0;
-        self.flushing = false;
         Turn::Over
     }
 }

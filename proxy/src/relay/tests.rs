@@ -14,6 +14,8 @@ use crate::batch::Batch;
 use crate::config::{QueueLimits, Scope};
 use crate::handover::{Outlet, Parcel, queue};
 
+mod pressure;
+
 /// Far more than anything here takes; only a lock-up reaches it.
 const PATIENCE: Duration = Duration::from_secs(20);
 

@@ -2,41 +2,43 @@
 
 use std::fmt;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::net::SocketAddr;
+use std::os::fd::AsRawFd;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use pingora::connectors::TransportConnector;
 use pingora::protocols::raw_connect::ProxyDigest;
 use pingora::protocols::{
-    GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, Stream,
-    TimingDigest, UniqueID, UniqueIDType,
+    GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, TimingDigest,
+    UniqueID, UniqueIDType,
 };
-use pingora::upstreams::peer::BasicPeer;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
+use tokio::time::timeout;
 
 /// The service is on loopback, or as good as: a connection that takes longer will not come.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// One end of a relayed connection.
-pub(crate) trait Wire: AsyncRead + AsyncWrite + Unpin {
+pub(crate) trait Wire {
+    /// What it reads from and writes to.
+    fn socket(&mut self) -> &mut TcpStream;
+
     /// Makes the close of this end a reset, as its peer would see it without the sidecar.
-    fn reset_on_close(&self);
+    fn reset_on_close(&mut self) {
+        // A socket that cannot be reset any more is closed already.
+        rustix::net::sockopt::set_socket_linger(self.socket(), Some(Duration::ZERO)).ok();
+    }
 }
 
 /// The end towards the client: pingora's stream without its buffers, so that a reset can be passed on.
 pub(crate) struct Client(TcpStream);
 
 /// The end towards the service.
-pub(crate) struct Upstream {
-    stream: Stream,
-    /// The same socket: pingora's stream shows its descriptor only as a number, which no safe call takes.
-    socket: Option<OwnedFd>,
-}
+pub(crate) struct Upstream(TcpStream);
 
 // === impl Client ===
 
@@ -48,9 +50,8 @@ impl Client {
 }
 
 impl Wire for Client {
-    fn reset_on_close(&self) {
-        // A socket that cannot be reset any more is closed already.
-        rustix::net::sockopt::set_socket_linger(&self.0, Some(Duration::ZERO)).ok();
+    fn socket(&mut self) -> &mut TcpStream {
+        &mut self.0
     }
 }
 
@@ -127,55 +128,18 @@ impl GetSocketDigest for Client {
 // === impl Upstream ===
 
 impl Upstream {
-    /// Opens a connection to the service; never one from a pool.
-    pub(crate) async fn connect(
-        connector: &TransportConnector,
-        address: std::net::SocketAddr,
-    ) -> pingora::Result<Upstream> {
-        let socket: Arc<Mutex<Option<OwnedFd>>> = Arc::default();
-        let mut peer = BasicPeer::new(&address.to_string());
-        peer.options.connection_timeout = Some(CONNECT_TIMEOUT);
-        let slot = socket.clone();
-        peer.options.upstream_tcp_sock_tweak_hook = Some(Arc::new(move |opened| {
-            // Without a duplicate a reset reaches the service as an orderly close.
-            *slot.lock().unwrap_or_else(PoisonError::into_inner) = rustix::io::dup(opened).ok();
-            Ok(())
-        }));
-        let stream = connector.new_stream(&peer).await?;
-        let socket = socket.lock().unwrap_or_else(PoisonError::into_inner).take();
-        Ok(Upstream { stream, socket })
+    /// Opens a connection to the service. Not by pingora's connector: of its stream no safe call reaches the socket, so a
+    /// reset could be passed on only with a third descriptor for each connection, and its buffers would hold bytes back.
+    pub(crate) async fn connect(address: SocketAddr) -> io::Result<Upstream> {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        socket.set_nodelay(true)?;
+        let connected = timeout(CONNECT_TIMEOUT, socket.connect(address)).await;
+        connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())).map(Upstream)
     }
 }
 
 impl Wire for Upstream {
-    fn reset_on_close(&self) {
-        if let Some(socket) = &self.socket {
-            // A socket that cannot be reset any more is closed already.
-            rustix::net::sockopt::set_socket_linger(socket, Some(Duration::ZERO)).ok();
-        }
-    }
-}
-
-impl AsyncRead for Upstream {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for Upstream {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+    fn socket(&mut self) -> &mut TcpStream {
+        &mut self.0
     }
 }
