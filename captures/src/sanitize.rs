@@ -118,7 +118,7 @@ impl Sanitizer {
             key_id,
             masker: Masker::new(Pseudonyms::new(&key), policy.detectors()).within(policy.vocabulary()),
             targets: Targets::new(rules),
-            bodies: Bodies::new(rules),
+            bodies: Bodies::new(rules).describing(policy.services()),
             request_fields: Fields::of_requests(rules),
             response_fields: Fields::of_responses(rules),
             policy,
@@ -160,6 +160,7 @@ impl Sanitizer {
             stamp: _,
         } = exchange;
         self.masker.forget();
+        self.bodies.call(&request.target);
         let request = self.request(request)?;
         let response = response.map(|response| self.response(response)).transpose()?;
         Ok(Sanitized(Exchange {

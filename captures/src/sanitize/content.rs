@@ -1,6 +1,7 @@
 //! Message bodies: what their type and coding say, and what is done with each.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -15,11 +16,14 @@ use crate::exchange::{Body, Headers, Place};
 mod codings;
 mod events;
 mod forms;
+mod grpc;
 mod media;
 mod multipart;
 mod tensors;
 
 pub(super) use forms::{is_plain_name, pairs};
+pub(super) use grpc::{FieldRule, Schema, UnknownFields};
+use grpc::{Plain, Services};
 use media::MediaPattern;
 pub(super) use multipart::boundary;
 
@@ -44,6 +48,9 @@ pub(super) enum ContentKind {
     Text,
     /// `text/event-stream`.
     Events,
+    /// gRPC frames of messages that the policy has descriptors of.
+    #[serde(skip)]
+    Grpc,
     /// Never recorded.
     Drop,
     /// The exchange is not recorded.
@@ -77,6 +84,8 @@ pub(super) struct Bodies {
     max_decoded: u64,
     json: Rewriter,
     tensors: BinaryTensors,
+    /// Where the policy describes services.
+    grpc: Option<Services>,
     /// Content types as sent, the latest first.
     remembered: Vec<(Box<[u8]>, ContentKind)>,
 }
@@ -101,7 +110,7 @@ impl TryFrom<RawRule> for ContentRule {
     fn try_from(RawRule { media, kind }: RawRule) -> Result<Self, String> {
         if kind.is_read() && media.is_grpc() {
             return Err(format!(
-                "`{}`: gRPC frames cannot be read without the service's descriptors; write `as: drop` or `as: refuse`",
+                "`{}`: gRPC frames are read by the service's descriptors: name these under `grpc`; here only `as: drop` or `as: refuse` can be said of them",
                 String::from(media)
             ));
         }
@@ -122,7 +131,21 @@ impl Bodies {
             max_decoded: rules.max_decoded_bytes(),
             json: Rewriter::new(rules.json_paths(), rules.max_depth()),
             tensors: rules.binary_tensors,
+            grpc: None,
             remembered: Vec::new(),
+        }
+    }
+
+    /// The same, which reads gRPC frames, too.
+    pub(super) fn describing(self, services: Option<Arc<Schema>>) -> Self {
+        let max_depth = self.json.max_depth();
+        Self { grpc: services.map(|schema| Services::new(schema, max_depth)), ..self }
+    }
+
+    /// Says which request target the bodies that follow belong to.
+    pub(super) fn call(&mut self, target: &[u8]) {
+        if let Some(grpc) = &mut self.grpc {
+            grpc.call(target);
         }
     }
 
@@ -149,6 +172,10 @@ impl Bodies {
             _ => {}
         }
         let (bytes, removed) = self.decoded(bytes, headers)?;
+        let bytes = match kind {
+            ContentKind::Grpc => self.plain(bytes, headers, place, masker)?,
+            _ => bytes,
+        };
         let mut draft = Draft::new(&bytes, place);
         match kind {
             ContentKind::Multipart => {
@@ -160,6 +187,12 @@ impl Bodies {
                 let json_len = tensors::json_len(headers, bytes.len())
                     .ok_or("no length of the JSON before the binary tensors")?;
                 tensors::rewrite(self, json_len, &mut draft, masker)?;
+            }
+            ContentKind::Grpc => {
+                let grpc = self.grpc.take().ok_or("content of this type is not read")?;
+                let result = grpc.rewrite(self, &mut draft, masker);
+                self.grpc = Some(grpc);
+                result?;
             }
             kind => {
                 draft.read_as_text()?;
@@ -177,8 +210,27 @@ impl Bodies {
             // Without the field the type says nothing of what is in it.
             ContentKind::Tensors if headers.get(TENSOR_JSON).is_none() => self.unknown,
             ContentKind::Json if headers.get(TENSOR_JSON).is_some() => ContentKind::Tensors,
+            ContentKind::Grpc if !self.grpc.as_ref().is_some_and(Services::are_described) => self.unknown,
             kind => kind,
         }
+    }
+
+    /// A gRPC body without compressed frames and without fields that must go; these are counted.
+    pub(super) fn plain(
+        &self,
+        bytes: Bytes,
+        headers: &Headers,
+        place: Place,
+        masker: &mut Masker,
+    ) -> Result<Bytes, Reason> {
+        let grpc = self.grpc.as_ref().ok_or("content of this type is not read")?;
+        let Plain { bytes, dropped, named } =
+            grpc.plain(bytes, headers, place, self.max_decoded, masker.is_traced())?;
+        masker.count_many("field", place, dropped);
+        if let Some(trace) = &mut masker.trace {
+            trace.drop(place, named);
+        }
+        Ok(bytes)
     }
 
     /// A body without its content codings, and these as they were declared.
@@ -209,6 +261,7 @@ impl Bodies {
         match rule.map(|rule| rule.kind) {
             // `*/*+json` does not know that `application/grpc+json` puts five bytes before each document.
             Some(kind) if kind.is_read() && media::is_grpc(media) => self.unknown,
+            None if self.grpc.is_some() && media::is_protobuf_grpc(media) => ContentKind::Grpc,
             kind => kind.unwrap_or(self.unknown),
         }
     }
@@ -235,9 +288,11 @@ impl Bodies {
                 Ok(masker.treat(draft, whole, Encoding::Plain, Treatment::FreeText, "string")?)
             }
             ContentKind::Events => events::rewrite(&mut self.json, draft, masker),
-            ContentKind::Multipart | ContentKind::Tensors | ContentKind::Drop | ContentKind::Refuse => {
-                Err("content of this type is not read")
-            }
+            ContentKind::Multipart
+            | ContentKind::Tensors
+            | ContentKind::Grpc
+            | ContentKind::Drop
+            | ContentKind::Refuse => Err("content of this type is not read"),
         }
     }
 

@@ -47,6 +47,11 @@ impl Rewriter {
         Self { paths, max_depth, walk: Walk::default(), stack: Vec::new() }
     }
 
+    /// The deepest nesting that is read.
+    pub(super) fn max_depth(&self) -> usize {
+        self.max_depth
+    }
+
     /// What the policy says of a member of an object that is the whole document (a form field).
     pub(super) fn member(&mut self, name: &[u8]) -> Treatment {
         self.treatment([name])
@@ -56,6 +61,31 @@ impl Rewriter {
     pub(super) fn treatment<'a>(&mut self, path: impl IntoIterator<Item = &'a [u8]>) -> Treatment {
         self.walk.restart(&self.paths);
         path.into_iter().for_each(|step| self.walk.enter(&self.paths, step));
+        self.walk.treatment()
+    }
+
+    /// Starts at the root of a document whose reading is another's; [`Self::enter`] and its like go on from there.
+    pub(super) fn restart(&mut self) {
+        self.walk.restart(&self.paths);
+    }
+
+    /// Goes into a member.
+    pub(super) fn enter(&mut self, step: &[u8]) {
+        self.walk.enter(&self.paths, step);
+    }
+
+    /// Goes into an element.
+    pub(super) fn enter_element(&mut self, index: usize) {
+        self.walk.enter_element(&self.paths, index);
+    }
+
+    /// Goes back out.
+    pub(super) fn leave(&mut self) {
+        self.walk.leave();
+    }
+
+    /// What the policy says of a string here.
+    pub(super) fn here(&self) -> Treatment {
         self.walk.treatment()
     }
 

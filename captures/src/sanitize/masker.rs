@@ -270,6 +270,12 @@ impl Masker {
         self.count(class.name(), draft.place);
     }
 
+    /// The class of an integer that names somebody, and the digits to write for it.
+    pub(super) fn named_integer(&self, digits: &str) -> Option<(Class, String)> {
+        let class = self.number_class(digits.as_bytes())?;
+        Some((class, self.pseudonyms.finding(class, digits)))
+    }
+
     /// Whether the detectors find anything in `text`.
     pub(super) fn finds(&mut self, text: &str) -> bool {
         self.detectors.scan(text, Scope::Value, &mut self.findings);

@@ -8,16 +8,18 @@ use serde::{Deserialize, Serialize};
 use serde_saphyr::{Location, Spanned};
 
 use super::class::Class;
-use super::content::ContentRule;
+use super::content::{ContentRule, Schema};
 use super::detect::Detectors;
 use super::paths::{Paths, Pattern};
 use super::vocabulary::Vocabulary;
 use crate::exchange::Place;
 
+mod grpc;
 mod names;
 mod review;
 mod vocabulary;
 
+use grpc::GrpcRules;
 pub(super) use names::{HeaderName, KeptHeader};
 pub use review::Review;
 use vocabulary::{FreeTextMode, VocabularyRules};
@@ -36,6 +38,8 @@ pub struct Policy {
     rules: Rules,
     /// In vocabulary mode.
     vocabulary: Option<Arc<Vocabulary>>,
+    /// Where it describes gRPC services, and the digest of that.
+    services: Option<(Arc<Schema>, blake3::Hash)>,
 }
 
 /// A policy file that cannot be used; says file, line and column.
@@ -71,6 +75,9 @@ pub(super) struct Rules {
     free_text_mode: FreeTextMode,
     #[serde(default, skip_serializing)]
     vocabulary: Option<Spanned<VocabularyRules>>,
+    /// Not serialised: the digest covers the descriptors and what is said of their fields.
+    #[serde(default, skip_serializing)]
+    grpc: Option<GrpcRules>,
 }
 
 /// The version of the policy format.
@@ -167,7 +174,7 @@ impl Policy {
     pub fn builtin() -> Policy {
         let rules =
             Rules::parse(BUILTIN, "built-in policy").expect("the built-in policy is covered by a test");
-        Policy { rules: rules.resolved(), vocabulary: None }
+        Policy { rules: rules.resolved(), vocabulary: None, services: None }
     }
 
     /// The built-in default as YAML, to read or to start from.
@@ -192,11 +199,12 @@ impl Policy {
     fn read(yaml: &str, source: &str, folder: &Path) -> Result<Policy, PolicyError> {
         let rules = Rules::parse(yaml, source)?;
         let vocabulary = rules.read_vocabulary(source, folder)?;
+        let services = rules.read_services(source, folder)?;
         let rules = match rules.extends {
             Base::Builtin => rules.over(Self::builtin().rules),
             Base::Nothing => rules.resolved(),
         };
-        Ok(Policy { rules, vocabulary: vocabulary.map(Arc::new) })
+        Ok(Policy { rules, vocabulary: vocabulary.map(Arc::new), services })
     }
 
     /// BLAKE3 of the canonical policy (defaults filled in, sets in order), 64 hex digits: equal for files that mean the
@@ -208,6 +216,9 @@ impl Policy {
         hasher.update(&canonical);
         if let Some(vocabulary) = &self.vocabulary {
             hasher.update(b"vocabulary").update(vocabulary.digest().as_bytes());
+        }
+        if let Some((_, digest)) = &self.services {
+            hasher.update(b"grpc").update(digest.as_bytes());
         }
         hasher.finalize().to_hex().to_string()
     }
@@ -230,6 +241,11 @@ impl Policy {
     /// What may stay of free text, in vocabulary mode.
     pub(super) fn vocabulary(&self) -> Option<Arc<Vocabulary>> {
         self.vocabulary.clone()
+    }
+
+    /// The gRPC services that the policy describes.
+    pub(super) fn services(&self) -> Option<Arc<Schema>> {
+        self.services.as_ref().map(|(schema, _)| schema.clone())
     }
 
     pub(super) fn rules(&self) -> &Rules {
@@ -290,6 +306,7 @@ impl Rules {
             detectors,
             free_text_mode,
             vocabulary,
+            grpc,
         } = self;
         Rules {
             version,
@@ -316,9 +333,10 @@ impl Rules {
             },
             max_decoded_bytes: max_decoded_bytes.or(base.max_decoded_bytes),
             detectors: DetectorRules { off: union(detectors.off, base.detectors.off) },
-            // The built-in policy is the only base, and it has no vocabulary.
+            // The built-in policy is the only base, and it has no vocabulary and no descriptors.
             free_text_mode,
             vocabulary,
+            grpc,
         }
         .resolved()
     }

@@ -1,5 +1,6 @@
 //! Which pieces of an exchange were treated how, for those who ask.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::encoded::Encoding;
@@ -18,10 +19,23 @@ pub(super) struct Step {
     pub(super) class: &'static str,
 }
 
+/// What says of a piece in bytes that are no text where it is and what it says.
+#[derive(Clone, Debug)]
+pub(super) struct Named {
+    /// A path.
+    pub(super) at: String,
+    /// Of a number, its digits before and after.
+    pub(super) number: Option<(String, String)>,
+}
+
 /// The pieces so far, in the order in which they were met.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Trace {
     steps: Vec<Step>,
+    /// Of pieces by their first byte.
+    names: BTreeMap<(Place, usize), Named>,
+    /// What was taken out of bodies: where, and why.
+    dropped: Vec<(Place, String, &'static str)>,
     /// Nothing is replaced.
     pub(super) only: bool,
 }
@@ -31,15 +45,40 @@ pub(super) struct Trace {
 impl Trace {
     /// Remembers what is met and lets nothing be replaced.
     pub(super) fn only() -> Self {
-        Self { steps: Vec::new(), only: true }
+        Self { only: true, ..Self::default() }
     }
 
     pub(super) fn push(&mut self, step: Step) {
         self.steps.push(step);
     }
 
+    /// The pieces so far.
+    pub(super) fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
     pub(super) fn len(&self) -> usize {
         self.steps.len()
+    }
+
+    /// Says of the piece that begins at `start` where that is.
+    pub(super) fn name(&mut self, place: Place, start: usize, named: Named) {
+        self.names.insert((place, start), named);
+    }
+
+    /// What was said of the piece that begins at `start`.
+    pub(super) fn named(&self, place: Place, start: usize) -> Option<&Named> {
+        self.names.get(&(place, start))
+    }
+
+    /// Remembers what is taken out of a body.
+    pub(super) fn drop(&mut self, place: Place, dropped: impl IntoIterator<Item = (String, &'static str)>) {
+        self.dropped.extend(dropped.into_iter().map(|(at, why)| (place, at, why)));
+    }
+
+    /// What was taken out of a body.
+    pub(super) fn dropped(&self, place: Place) -> impl Iterator<Item = (&str, &'static str)> {
+        self.dropped.iter().filter(move |(p, ..)| *p == place).map(|(_, at, why)| (at.as_str(), *why))
     }
 
     /// The pieces since the last call.

@@ -1,7 +1,10 @@
 //! Importers: any bytes are read to their end as any format, and what is read can be written again.
 
+use std::cell::RefCell;
 use std::path::Path;
+use std::rc::Rc;
 
+use understudy_captures::interchange::arrivals::{Arrivals, Choice, Synthesis, Template, Texts};
 use understudy_captures::interchange::gor::GorReader;
 use understudy_captures::interchange::har::HarReader;
 use understudy_captures::interchange::import::{Found, Reader};
@@ -9,7 +12,7 @@ use understudy_captures::interchange::jsonl::{JsonlReader, to_json};
 use understudy_captures::interchange::nginx::NginxReader;
 use understudy_captures::interchange::{Format, Input, Notes};
 
-/// Reads `data` behind its first byte, which says as what: `g`or, `h`ar, `j`son lines, `n`ginx.
+/// Reads `data` behind its first byte, which says as what: `g`or, `h`ar, `j`son lines, `n`ginx, `a`zure, `m`ooncake.
 pub fn run(data: &[u8]) {
     let Some((kind, file)) = data.split_first() else { return };
     Format::of_content(file);
@@ -20,8 +23,18 @@ pub fn run(data: &[u8]) {
         b'h' => drain(HarReader::new(input())),
         b'j' => drain(JsonlReader::new(input())),
         b'n' => drain(NginxReader::new(input())),
+        b'a' => drain(Arrivals::new(input(), Format::Azure, synthesis())),
+        b'm' => drain(Arrivals::new(input(), Format::Mooncake, synthesis())),
         _ => {}
     }
+}
+
+/// Texts of one word and less: how long a text becomes is not what is fuzzed.
+fn synthesis() -> Rc<RefCell<Synthesis>> {
+    let texts = ["fine", "", "\u{1f600} \"quoted\""].map(String::from).to_vec();
+    let texts = Texts::new(texts, Choice::InTurn, false).expect("there are some");
+    let template = Template::preset("openai").expect("it is built in");
+    Rc::new(RefCell::new(Synthesis { texts, template }))
 }
 
 fn drain(mut reader: impl Reader) {

@@ -8,6 +8,7 @@
 //! in [`TARGETS`]. An input that once broke a target goes into its corpus.
 
 pub mod exchange;
+pub mod grpc;
 pub mod import;
 pub mod json;
 pub mod policy;
@@ -18,7 +19,8 @@ pub mod sanitizer;
 pub type Target = fn(&[u8]);
 
 /// Every target by its name.
-pub const TARGETS: [(&str, Target); 5] = [
+pub const TARGETS: [(&str, Target); 6] = [
+    ("grpc", grpc::run),
     ("import", import::run),
     ("json", json::run),
     ("policy", policy::run),

@@ -45,7 +45,8 @@ pub(super) fn decoded(
     Ok((plain, Some(codings.join(", "))))
 }
 
-fn undo(coding: &str, bytes: &[u8], max_decoded: u64) -> Result<Vec<u8>, Reason> {
+/// Undoes one coding.
+pub(super) fn undo(coding: &str, bytes: &[u8], max_decoded: u64) -> Result<Vec<u8>, Reason> {
     match coding {
         "gzip" | "x-gzip" => read(flate2::read::MultiGzDecoder::new(bytes), max_decoded),
         // RFC 9110 says zlib; some senders write the bare stream.

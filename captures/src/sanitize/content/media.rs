@@ -42,6 +42,13 @@ pub(super) fn is_grpc(media: &str) -> bool {
     media.get(..GRPC.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(GRPC))
 }
 
+/// Whether a media type is that of gRPC frames, on HTTP/2 or for the web, whose messages are protocol buffers.
+pub(super) fn is_protobuf_grpc(media: &str) -> bool {
+    const TYPES: [&str; 4] =
+        ["application/grpc", "application/grpc+proto", "application/grpc-web", "application/grpc-web+proto"];
+    TYPES.iter().any(|known| media.eq_ignore_ascii_case(known))
+}
+
 fn split(media: &[u8]) -> Option<(&[u8], &[u8])> {
     let slash = memchr::memchr(b'/', media)?;
     Some((&media[..slash], &media[slash + 1..]))

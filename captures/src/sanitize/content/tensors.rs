@@ -40,6 +40,15 @@ struct Parameters {
     binary_data_size: Option<u64>,
 }
 
+/// What the bytes of a tensor are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// Strings, each behind its length.
+    Strings { elements: u64 },
+    /// Numbers, in so many bytes.
+    Numbers { bytes: u64 },
+}
+
 /// Where the JSON ends; `None` when the message does not say so, or says nonsense.
 pub(super) fn json_len(headers: &Headers, body: usize) -> Option<usize> {
     let declared = super::single(headers, "inference-header-content-length")?;
@@ -69,20 +78,36 @@ pub(super) fn rewrite(
         let range = at..at.checked_add(len).filter(|end| *end <= source.len()).ok_or(MALFORMED)?;
         at = range.end;
         let elements = tensor.shape.iter().try_fold(1u64, |n, dim| n.checked_mul(*dim)).ok_or(MALFORMED)?;
-        if tensor.datatype == "BYTES" {
-            strings(bodies, (list, index), elements, range, draft, masker)?;
-            continue;
-        }
-        let width = width(&tensor.datatype).ok_or("a binary tensor of unknown type")?;
-        if elements.checked_mul(width) != Some(len as u64) {
-            return Err(MALFORMED);
-        }
-        if !bodies.tensors.keeps(draft.place) && !range.is_empty() {
-            draft.blank(range);
-            masker.count("tensor", draft.place);
-        }
+        let shape = match width(&tensor.datatype) {
+            _ if tensor.datatype == "BYTES" => Shape::Strings { elements },
+            Some(width) => Shape::Numbers { bytes: elements.checked_mul(width).ok_or(MALFORMED)? },
+            None => return Err("a binary tensor of unknown type"),
+        };
+        content(bodies, (list, index), shape, range, draft, masker)?;
     }
     if at == source.len() { Ok(()) } else { Err(MALFORMED) }
+}
+
+/// Treats the bytes of one tensor, element INDEX of LIST.
+pub(super) fn content(
+    bodies: &mut Bodies,
+    (list, index): (&str, usize),
+    shape: Shape,
+    range: Range<usize>,
+    draft: &mut Draft<'_>,
+    masker: &mut Masker,
+) -> Result<(), Reason> {
+    match shape {
+        Shape::Strings { elements } => strings(bodies, (list, index), elements, range, draft, masker),
+        Shape::Numbers { bytes } if bytes != range.len() as u64 => Err(MALFORMED),
+        Shape::Numbers { .. } => {
+            if !bodies.tensors.keeps(draft.place) && !range.is_empty() {
+                draft.blank(range);
+                masker.count("tensor", draft.place);
+            }
+            Ok(())
+        }
+    }
 }
 
 /// Treats the elements of a BYTES tensor as the policy says of `/LIST/INDEX/data/ELEMENT`.
@@ -116,7 +141,7 @@ fn strings(
 }
 
 /// Bytes of one number.
-fn width(datatype: &str) -> Option<u64> {
+pub(super) fn width(datatype: &str) -> Option<u64> {
     Some(match datatype {
         "BOOL" | "UINT8" | "INT8" => 1,
         "UINT16" | "INT16" | "FP16" | "BF16" => 2,

@@ -70,34 +70,42 @@ impl Sanitizer {
     pub fn explain(&mut self, exchange: &Exchange) -> Explanation {
         self.masker.trace = Some(Trace::default());
         let result = self.sanitize(exchange.clone());
-        let steps = self.masker.trace.take().unwrap_or_default().take();
+        let trace = self.masker.trace.take().unwrap_or_default();
         let Ok(sanitized) = &result else { return Explanation { pieces: Vec::new(), result } };
         let mut pieces = Vec::new();
         let (before, after) = (&exchange.request, &sanitized.request);
         let target = Part { place: Place::Target, before: &before.target, after: &after.target, kind: None };
-        self.part(&target, &steps, &mut pieces);
+        self.part(&target, &trace, &mut pieces);
         self.fields(Place::RequestHeader, &before.headers, &after.headers, &mut pieces);
-        self.body(Place::RequestBody, &before.headers, (&before.body, &after.body), &steps, &mut pieces);
+        self.body(Place::RequestBody, &before.headers, (&before.body, &after.body), &trace, &mut pieces);
         if let Some((before, after)) = exchange.response.as_ref().zip(sanitized.response.as_ref()) {
             self.fields(Place::ResponseHeader, &before.headers, &after.headers, &mut pieces);
-            self.body(Place::ResponseBody, &before.headers, (&before.body, &after.body), &steps, &mut pieces);
+            self.body(Place::ResponseBody, &before.headers, (&before.body, &after.body), &trace, &mut pieces);
         }
         Explanation { pieces, result }
     }
 
-    fn part(&self, part: &Part<'_>, steps: &[Step], pieces: &mut Vec<Piece>) {
+    fn part(&self, part: &Part<'_>, trace: &Trace, pieces: &mut Vec<Piece>) {
         let mut decoder = Decoder::default();
         let mut text = |bytes: &[u8], encoding| match decoder.decode(bytes, encoding) {
             Ok(decoded) => decoded.text.to_owned(),
             Err(_) => String::from_utf8_lossy(bytes).into_owned(),
         };
         let first = pieces.len();
-        for step in steps.iter().filter(|step| step.place == part.place && !step.range.is_empty()) {
-            let before = text(&part.before[step.range.clone()], step.encoding);
-            let after = text(&part.after[step.range.clone()], step.encoding);
-            let at = match part.kind {
-                None => locate::in_target(part.before, step.range.start),
-                Some(kind) => locate::in_body(kind, part.before, step.range.start),
+        let of_part = |step: &&Step| step.place == part.place && !step.range.is_empty();
+        for step in trace.steps().iter().filter(of_part) {
+            let named = trace.named(step.place, step.range.start);
+            let (before, after) = match named.and_then(|named| named.number.clone()) {
+                Some(number) => number,
+                None => (
+                    text(&part.before[step.range.clone()], step.encoding),
+                    text(&part.after[step.range.clone()], step.encoding),
+                ),
+            };
+            let at = match (named, part.kind) {
+                (Some(named), _) => named.at.clone(),
+                (None, None) => locate::in_target(part.before, step.range.start),
+                (None, Some(kind)) => locate::in_body(kind, part.before, step.range.start),
             };
             let fate = self.fate(step, &before, before != after);
             let piece = Piece { place: part.place, at, before, after: Some(after), fate };
@@ -171,17 +179,20 @@ impl Sanitizer {
         place: Place,
         headers: &Headers,
         (before, after): (&Body, &Body),
-        steps: &[Step],
+        trace: &Trace,
         pieces: &mut Vec<Piece>,
     ) {
         if before.bytes.is_empty() {
             return;
         }
         let kind = self.bodies.kind(headers, before.truncated);
-        let decoded = match self.bodies.decoded(before.bytes.clone(), headers) {
+        let mut decoded = match self.bodies.decoded(before.bytes.clone(), headers) {
             Ok((decoded, _)) if !after.bytes.is_empty() => decoded,
             _ => Bytes::new(),
         };
+        if kind == ContentKind::Grpc {
+            decoded = self.bodies.plain(decoded, headers, place, &mut self.masker).unwrap_or_default();
+        }
         if decoded.len() != after.bytes.len() || decoded.is_empty() {
             let before = format!("{} bytes", before.bytes.len());
             let fate = Fate::Dropped("no rule reads content of this type");
@@ -189,6 +200,13 @@ impl Sanitizer {
             return;
         }
         let part = Part { place, before: &decoded, after: &after.bytes, kind: Some(kind) };
-        self.part(&part, steps, pieces);
+        self.part(&part, trace, pieces);
+        pieces.extend(trace.dropped(place).map(|(at, why)| Piece {
+            place,
+            at: at.to_owned(),
+            before: "a field".to_owned(),
+            after: None,
+            fate: Fate::Dropped(why),
+        }));
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
+use super::super::content::ContentKind;
 use super::super::detect::{Detectors, Finding, Scope};
 use super::super::encoded::{Decoder, Encoding};
 use super::super::masker::LONGEST_KEPT;
@@ -81,6 +82,7 @@ impl Scanner {
         let mut budget = Budget::of(exchange);
         let mut leaks = Vec::new();
         let request = &exchange.request;
+        self.sanitizer.bodies.call(&request.target);
         self.target(&request.target, &mut budget, &mut leaks);
         self.canary(Place::Target, "method", &request.method, &mut leaks);
         for fields in [&request.headers, &request.trailers] {
@@ -99,12 +101,12 @@ impl Scanner {
     fn target(&mut self, target: &Bytes, budget: &mut Budget, leaks: &mut Vec<Leak>) {
         self.sanitizer.masker.trace = Some(Trace::only());
         let read = self.sanitizer.targets.sanitize(target.clone(), &mut self.sanitizer.masker);
-        let mut steps = self.steps();
+        let mut steps = self.trace().take();
         if read.is_err() {
             steps = vec![whole(Place::Target, target, Encoding::Percent)];
         }
         for step in steps {
-            self.piece(&step, target, |at| locate::in_target(target, at), budget, leaks);
+            self.piece(&step, (target, None), |at| locate::in_target(target, at), budget, leaks);
         }
         self.canary(Place::Target, "target", target, leaks);
     }
@@ -124,7 +126,7 @@ impl Scanner {
                     let treatment = if tokenized { Treatment::Replace } else { Treatment::Scan };
                     let class = "header_token";
                     let step = Step { place, range, encoding: Encoding::Plain, treatment, class };
-                    self.piece(&step, text, |_| at.clone(), budget, leaks);
+                    self.piece(&step, (text, None), |_| at.clone(), budget, leaks);
                 }
                 self.canary(place, &at, text, leaks);
             }
@@ -151,32 +153,42 @@ impl Scanner {
         let read = bodies.sanitize(body.clone(), headers, place, masker);
         let decoded = bodies.decoded(body.bytes.clone(), headers);
         let bytes = decoded.map_or(body.bytes.clone(), |(bytes, _)| bytes);
-        let mut steps = self.steps();
+        // Frames that the policy would still change are not those that its pieces were found in.
+        let is_plain = kind != ContentKind::Grpc
+            || bodies.plain(bytes.clone(), headers, place, masker).is_ok_and(|plain| plain == bytes);
+        let mut trace = self.trace();
+        let mut steps = trace.take();
         // What the policy does not read, somebody else may: it is searched as one text.
-        if !read.is_ok_and(|read| !read.bytes.is_empty()) {
+        if !is_plain || !read.is_ok_and(|read| !read.bytes.is_empty()) {
             steps = vec![whole(place, &bytes, Encoding::Plain)];
         }
+        let locate = |at| match trace.named(place, at) {
+            Some(named) => named.at.clone(),
+            None => locate::in_body(kind, &bytes, at),
+        };
         for step in steps {
-            self.piece(&step, &bytes, |at| locate::in_body(kind, &bytes, at), budget, leaks);
+            let named = trace.named(place, step.range.start);
+            let number = named.and_then(|named| named.number.as_ref()).map(|(digits, _)| digits.as_str());
+            self.piece(&step, (&bytes, number), locate, budget, leaks);
         }
-        self.canary_at(place, &bytes, |at| locate::in_body(kind, &bytes, at), leaks);
+        self.canary_at(place, &bytes, locate, leaks);
     }
 
-    fn steps(&mut self) -> Vec<Step> {
+    fn trace(&mut self) -> Trace {
         self.sanitizer.masker.forget();
-        self.sanitizer.masker.trace.take().unwrap_or_default().take()
+        self.sanitizer.masker.trace.take().unwrap_or_default()
     }
 
-    /// Looks into one piece of a part.
+    /// Looks into one piece of a part; of a binary number its digits are given.
     fn piece(
         &mut self,
         step: &Step,
-        part: &[u8],
+        (part, number): (&[u8], Option<&str>),
         locate: impl Fn(usize) -> String,
         budget: &mut Budget,
         leaks: &mut Vec<Leak>,
     ) {
-        let raw = &part[step.range.clone()];
+        let raw = number.map_or(&part[step.range.clone()], str::as_bytes);
         let decoded = self.decoder.decode(raw, step.encoding);
         // Bytes that are no text are read as far as they are.
         let lossy;

@@ -47,6 +47,8 @@ pub struct Review {
     pub content_types: usize,
     /// Whether a body of unknown type is left out (or its exchange is).
     pub drops_unknown: bool,
+    /// Methods of gRPC services whose messages are described.
+    pub grpc_methods: usize,
     /// Classes that are looked for.
     pub detectors_on: Vec<&'static str>,
     /// Classes that are not.
@@ -74,6 +76,7 @@ impl Policy {
             keep: rules.json.keep.len(),
             content_types: rules.content_types.len(),
             drops_unknown: rules.unknown_content != Some(UnknownContent::Refuse),
+            grpc_methods: self.services().map_or(0, |services| services.methods()),
             detectors_on: names(false),
             detectors_off: names(true),
             warnings: warnings(rules),

@@ -57,10 +57,10 @@ pub(super) fn read(file: Option<&Path>) -> Result<Policy, Failure> {
     let Some(file) = file.filter(|file| *file != Path::new("builtin") || file.exists()) else {
         return Ok(Policy::builtin());
     };
-    let source = file.display().to_string();
-    let yaml = std::fs::read_to_string(file);
-    let yaml = yaml.map_err(|error| Failure::Input(format!("cannot read policy {source}: {error}")))?;
-    Policy::from_yaml(&yaml, &source).map_err(|error| Failure::Usage(error.to_string()))
+    // Apart from what is wrong in it: it may not be there at all.
+    std::fs::File::open(file)
+        .map_err(|error| Failure::Input(format!("cannot read policy {}: {error}", file.display())))?;
+    Policy::from_file(file).map_err(|error| Failure::Usage(error.to_string()))
 }
 
 fn check(args: &Check, out: &mut dyn Write) -> Result<ExitCode, Failure> {
@@ -97,6 +97,9 @@ fn print(digest: &str, review: &Review, out: &mut dyn Write) -> io::Result<()> {
         "exchanges of other types are refused"
     };
     writeln!(out, "bodies     {} rules for media types; {unknown}", review.content_types)?;
+    if review.grpc_methods > 0 {
+        writeln!(out, "grpc       messages of {} methods are described", review.grpc_methods)?;
+    }
     let on = review.detectors_on.join(", ");
     for (n, line) in wrapped(&on, 85).into_iter().enumerate() {
         writeln!(out, "{:10} {line}", if n == 0 { "detectors" } else { "" })?;
@@ -138,6 +141,7 @@ fn to_json(digest: &str, review: &Review) -> serde_json::Value {
         "json": { "free_text": review.free_text, "keep": review.keep },
         "content_types": review.content_types,
         "unknown_content": if review.drops_unknown { "drop" } else { "refuse" },
+        "grpc_methods": review.grpc_methods,
         "detectors": { "on": review.detectors_on, "off": review.detectors_off },
         "warnings": review.warnings,
     })
