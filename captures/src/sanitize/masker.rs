@@ -249,7 +249,11 @@ impl Masker {
     /// Replaces the digits of a JSON number when they name somebody. The first digit of a replacement is never zero, so
     /// the number stays one.
     pub(super) fn number(&mut self, draft: &mut Draft<'_>, range: std::ops::Range<usize>) {
-        let Some(class) = self.number_class(&draft.source[range.clone()]) else { return };
+        if range.len() < SHORTEST_INTEGER {
+            return;
+        }
+        let Ok(digits) = std::str::from_utf8(&draft.source[range.clone()]) else { return };
+        let Some((class, new)) = self.named_integer(digits) else { return };
         if let Some(trace) = &mut self.trace {
             let (encoding, treatment) = (Encoding::Plain, Treatment::Scan);
             trace.push(Step {
@@ -263,8 +267,6 @@ impl Masker {
                 return;
             }
         }
-        let Ok(digits) = std::str::from_utf8(&draft.source[range.clone()]) else { return };
-        let new = self.pseudonyms.finding(class, digits);
         let out = draft.changed.get_or_insert_with(|| draft.source.to_vec());
         out[range].copy_from_slice(new.as_bytes());
         self.count(class.name(), draft.place);
@@ -273,7 +275,13 @@ impl Masker {
     /// The class of an integer that names somebody, and the digits to write for it.
     pub(super) fn named_integer(&self, digits: &str) -> Option<(Class, String)> {
         let class = self.number_class(digits.as_bytes())?;
-        Some((class, self.pseudonyms.finding(class, digits)))
+        // A token may be spelled in letters; digits alone are what stands for a secret of digits.
+        let drawn_as = if class == Class::Token { Class::Secret } else { class };
+        let mut new = self.pseudonyms.finding(drawn_as, digits);
+        if new.starts_with('0') {
+            new.replace_range(..1, "1");
+        }
+        Some((class, new))
     }
 
     /// Whether the detectors find anything in `text`.
@@ -296,7 +304,14 @@ impl Masker {
         if digits.len() < SHORTEST_INTEGER || !digits.iter().all(u8::is_ascii_digit) {
             return None;
         }
-        numbers::integer(std::str::from_utf8(digits).ok()?).filter(|class| self.detectors.is_on(*class))
+        let digits = std::str::from_utf8(digits).ok()?;
+        let class = numbers::integer(digits).filter(|class| self.detectors.is_on(*class));
+        class.or_else(|| {
+            // Identity numbers of many countries are told by their check digits.
+            let mut findings = Vec::new();
+            self.detectors.scan(digits, Scope::Value, &mut findings);
+            findings.iter().find(|f| (f.start, f.end) == (0, digits.len())).map(|f| f.class)
+        })
     }
 }
 

@@ -140,6 +140,3 @@ impl Trail {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -15,6 +15,9 @@ const MAX_GROUPS: usize = 19;
 /// Digits tried together: a telephone number behind `00`, or a card.
 const MAX_DIGITS: usize = 19;
 
+/// An integer with so many digits does not fit in 64 bits.
+const MOST_OF_A_NUMBER: usize = 21;
+
 /// Words before four numbers that are a version rather than an address.
 const VERSION_WORDS: &[&str] =
     &["v", "ver", "version", "release", "build", "firmware", "rev", "revision", "update"];
@@ -86,6 +89,8 @@ pub(in crate::sanitize) fn integer(digits: &str) -> Option<Class> {
     match bytes.len() {
         9 if is_ssn(bytes) => Some(Class::Ssn),
         10 | 11 if phones::is_bare(bytes) => Some(Class::Phone),
+        // No client computes with so many; they are a key, or several numbers in one.
+        MOST_OF_A_NUMBER.. => Some(Class::Token),
         _ => None,
     }
 }

@@ -10,6 +10,8 @@ use super::super::pseudonym::Pseudonyms;
 use super::*;
 use crate::exchange::Place;
 
+mod edges;
+
 fn rewriter(free: &[&str], keep: &[&str], max_depth: usize) -> Rewriter {
     let set = |list: &[&str]| -> BTreeSet<Pattern> {
         list.iter().map(|p| Pattern::try_from((*p).to_owned()).unwrap()).collect()
