@@ -19,7 +19,11 @@ use pingora::services::Service;
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, watch};
 
+use crate::controls::Controls;
+use crate::failure::Failure;
+use crate::flight::Asker;
 use crate::ledger::Ledger;
+use crate::lifecycle::Phase;
 
 /// Connections at a time: scrapers and probes, not traffic.
 const MAX_CONNECTIONS: usize = 64;
@@ -40,7 +44,8 @@ pub(crate) struct Admin {
 pub(crate) struct FrontDesk {
     ledger: Arc<Ledger>,
     recording: Arc<AtomicBool>,
-    draining: watch::Receiver<bool>,
+    phases: watch::Receiver<Phase>,
+    controls: Controls,
 }
 
 // === impl Admin ===
@@ -50,9 +55,11 @@ impl Admin {
         listener: TcpListener,
         ledger: Arc<Ledger>,
         recording: Arc<AtomicBool>,
-        draining: watch::Receiver<bool>,
+        phases: watch::Receiver<Phase>,
+        controls: Controls,
     ) -> Admin {
-        Admin { listener: Some(listener), desk: Arc::new(FrontDesk { ledger, recording, draining }) }
+        let desk = FrontDesk { ledger, recording, phases, controls };
+        Admin { listener: Some(listener), desk: Arc::new(desk) }
     }
 
     async fn serve(&self, listener: tokio::net::TcpListener) {
@@ -79,8 +86,8 @@ impl Admin {
 
 async fn converse(stream: TcpStream, desk: Arc<FrontDesk>) {
     let service = service_fn(move |request: Request<Incoming>| {
-        let answer = desk.answer(request.method(), request.uri().path());
-        async move { Ok::<_, Infallible>(answer) }
+        let desk = desk.clone();
+        async move { Ok::<_, Infallible>(desk.answer(&request).await) }
     });
     let mut server = hyper::server::conn::http1::Builder::new();
     server.timer(TokioTimer::new()).header_read_timeout(HEADER_PATIENCE);
@@ -117,7 +124,8 @@ impl Service for Admin {
 // === impl FrontDesk ===
 
 impl FrontDesk {
-    fn answer(&self, method: &Method, path: &str) -> Response<Full<Bytes>> {
+    async fn answer(&self, request: &Request<Incoming>) -> Response<Full<Bytes>> {
+        let (method, path) = (request.method(), request.uri().path());
         let is_read = matches!(*method, Method::GET | Method::HEAD);
         match path {
             "/metrics" if is_read => respond(StatusCode::OK, METRICS, self.ledger.render()),
@@ -126,20 +134,58 @@ impl FrontDesk {
             "/recording" if is_read => self.recording(),
             "/recording/on" if method == Method::POST => self.switch(true),
             "/recording/off" if method == Method::POST => self.switch(false),
+            "/reload" if method == Method::POST => self.reload().await,
+            "/flight-recorder" if is_read => self.json(StatusCode::OK, |controls| controls.frozen()).await,
+            "/flight-recorder/freeze" if method == Method::POST => {
+                let name = request.uri().query().and_then(name_in);
+                self.json(StatusCode::ACCEPTED, move |controls| controls.freeze(name, Asker::Admin)).await
+            }
+            "/flight-recorder" => refuse_method("GET, HEAD"),
             "/metrics" | "/healthz" | "/readyz" | "/recording" => refuse_method("GET, HEAD"),
-            "/recording/on" | "/recording/off" => refuse_method("POST"),
+            "/recording/on" | "/recording/off" | "/reload" | "/flight-recorder/freeze" => {
+                refuse_method("POST")
+            }
             _ => respond(StatusCode::NOT_FOUND, TEXT, "no such page\n"),
         }
     }
 
-    /// Whether traffic is taken. A failing recorder does not count: taking a pod out of its Service because its
-    /// recording fails would be recording that changes traffic.
+    /// Whether traffic is taken. At first that takes a recorder that has written the head of a segment; once it was
+    /// ready, a failing recorder does not count: taking a pod out of its Service because its recording fails would be
+    /// recording that changes traffic.
     fn ready(&self) -> Response<Full<Bytes>> {
-        if *self.draining.borrow() {
-            respond(StatusCode::SERVICE_UNAVAILABLE, TEXT, "draining\n")
-        } else {
-            respond(StatusCode::OK, TEXT, "ready\n")
+        match *self.phases.borrow() {
+            Phase::Starting => respond(StatusCode::SERVICE_UNAVAILABLE, TEXT, "starting\n"),
+            Phase::Ready => respond(StatusCode::OK, TEXT, "ready\n"),
+            Phase::Leaving => respond(StatusCode::SERVICE_UNAVAILABLE, TEXT, "leaving\n"),
+            Phase::Draining => respond(StatusCode::SERVICE_UNAVAILABLE, TEXT, "draining\n"),
         }
+    }
+
+    async fn reload(&self) -> Response<Full<Bytes>> {
+        let applied = |controls: &Controls| Ok(format!("{{\"policy\":\"{}\"}}", controls.reload()?));
+        self.json(StatusCode::OK, applied).await
+    }
+
+    /// What `work` says, as JSON.
+    async fn json(
+        &self,
+        status: StatusCode,
+        work: impl FnOnce(&Controls) -> Result<String, Failure> + Send + 'static,
+    ) -> Response<Full<Bytes>> {
+        match self.off_thread(work).await {
+            Ok(json) => respond(status, JSON, format!("{json}\n")),
+            Err(failure) => refuse(&failure),
+        }
+    }
+
+    /// Work that may wait for the recorder, on a thread that nobody else waits for.
+    async fn off_thread<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Controls) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let controls = self.controls.clone();
+        let done = tokio::task::spawn_blocking(move || work(&controls)).await;
+        done.unwrap_or_else(|_| Err(Failure::Bug("the work that was asked for panicked".to_owned())))
     }
 
     /// Whether what passes is recorded: 503 when it should be and cannot.
@@ -163,6 +209,22 @@ fn respond(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Re
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static(kind));
     response
+}
+
+/// The value of `name` in a query. Names need no percent-encoding; what has some is refused as a name.
+fn name_in(query: &str) -> Option<String> {
+    query.split('&').find_map(|pair| pair.strip_prefix("name=")).map(str::to_owned)
+}
+
+/// What was asked for is wrong, or cannot be done now.
+fn refuse(failure: &Failure) -> Response<Full<Bytes>> {
+    let status = match failure {
+        Failure::Data(_) => StatusCode::CONFLICT,
+        Failure::Usage(_) | Failure::Input(_) => StatusCode::UNPROCESSABLE_ENTITY,
+        Failure::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+        Failure::Bug(_) | Failure::Output(_) => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    respond(status, TEXT, format!("{failure}\n"))
 }
 
 fn refuse_method(allowed: &'static str) -> Response<Full<Bytes>> {

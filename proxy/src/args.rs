@@ -6,23 +6,8 @@ use std::time::Duration;
 
 use clap::Parser;
 
-/// Paths that are probes, not traffic: their requests are counted `excluded` and never recorded.
-pub const PROBE_PATHS: [&str; 14] = [
-    "/health",
-    "/healthz",
-    "/livez",
-    "/readyz",
-    "/ready",
-    "/metrics",
-    "/ping",
-    "/api/v1/health",
-    "/api/v1/healthz",
-    "/api/v1/livez",
-    "/api/v1/readyz",
-    "/api/v1/ready",
-    "/api/v1/metrics",
-    "/api/v1/ping",
-];
+use crate::filter::RuleFlags;
+use crate::flight::FlightFlags;
 
 const AFTER_HELP: &str = "\
 Bytes go on as they come; what passes is followed by a passive tap, sanitized on another thread and
@@ -31,10 +16,13 @@ be recorded is dropped for a named, counted reason (see /metrics on the admin ad
 
 Signals:
   SIGTERM, SIGINT  stop accepting, let exchanges under way finish (up to --drain), write the footer, exit 0
+  SIGUSR1          freeze the flight recorder
+  SIGHUP           read --policy and --rules again; when they are wrong the old ones stay
 
 Admin address:
   GET  /metrics /healthz /readyz /recording
-  POST /recording/on /recording/off
+  GET  /flight-recorder
+  POST /recording/on /recording/off /reload /flight-recorder/freeze?name=NAME
 
 Exit codes:
   0 drained and flushed
@@ -58,9 +46,16 @@ pub struct Args {
     /// Threads that move traffic
     #[arg(long, value_name = "N", env = "UNDERSTUDY_THREADS", default_value_t = 1)]
     pub threads: usize,
-    /// How long exchanges under way may take to finish after SIGTERM; stay below the pod's grace period
+    /// How long connections are still accepted after SIGTERM, /readyz saying 503, while endpoints forget this pod. Not
+    /// needed for a native sidecar, which is told after the service has ended
+    #[arg(long, value_name = "TIME", env = "UNDERSTUDY_LINGER", default_value = "0s", value_parser = duration)]
+    pub linger: Duration,
+    /// How long exchanges under way may take to finish after that
     #[arg(long, value_name = "TIME", env = "UNDERSTUDY_DRAIN", default_value = "5s", value_parser = duration)]
     pub drain: Duration,
+    /// Most time from SIGTERM to the exit, with writing what waits; keep it below the pod's grace period
+    #[arg(long, value_name = "TIME", env = "UNDERSTUDY_SHUTDOWN_BUDGET", default_value = "20s", value_parser = duration)]
+    pub shutdown_budget: Duration,
 
     /// Directory of the segments; created when missing
     #[arg(long, value_name = "DIR", env = "UNDERSTUDY_CAPTURES", help_heading = "Recording")]
@@ -76,30 +71,20 @@ pub struct Args {
     /// UNDERSTUDY_CAPTURE_KEY) they are not encrypted
     #[arg(long, value_name = "FILE", env = "UNDERSTUDY_CAPTURE_KEY_FILE", help_heading = "Recording")]
     pub capture_key_file: Option<PathBuf>,
-    /// Share of connections to record, (0, 1]; the others are counted `sampled_out`
-    #[arg(
-        long,
-        value_name = "F",
-        env = "UNDERSTUDY_SAMPLE",
-        default_value_t = 1.0,
-        help_heading = "Recording"
-    )]
-    pub sample: f64,
-    /// Request path to leave out, counted `excluded`; a trailing * matches any rest. Repeat it; replaces the default
-    /// (the usual probe paths, also below /api/v1)
-    #[arg(
-        long = "exclude-path",
-        value_name = "PATH",
-        env = "UNDERSTUDY_EXCLUDE_PATH",
-        value_delimiter = ',',
-        default_values = PROBE_PATHS,
-        hide_default_value = true,
-        help_heading = "Recording"
-    )]
-    pub exclude_paths: Vec<String>,
     /// Start with recording off; POST /recording/on turns it on
     #[arg(long, env = "UNDERSTUDY_NO_RECORD", help_heading = "Recording")]
     pub no_record: bool,
+
+    /// What to record.
+    #[command(flatten)]
+    pub what: RuleFlags,
+    /// YAML file with the names above (sample, include, ...) as keys; read again by a reload
+    #[arg(long, value_name = "FILE", env = "UNDERSTUDY_RULES", help_heading = "What to record")]
+    pub rules: Option<PathBuf>,
+
+    /// Flight recorder.
+    #[command(flatten)]
+    pub flight: FlightFlags,
 
     /// Largest request or response body to record; larger ones are counted `over_limit`
     #[arg(long, value_name = "BYTES", env = "UNDERSTUDY_MAX_BODY", default_value = "1MiB", value_parser = size, help_heading = "Limits")]
@@ -107,6 +92,21 @@ pub struct Args {
     /// Batches that may wait for the recorder; beyond it exchanges are counted `queue_full`
     #[arg(long, value_name = "N", env = "UNDERSTUDY_QUEUE", default_value_t = 256, help_heading = "Limits")]
     pub queue: usize,
+    /// Memory of the process; beyond it requests go by unrecorded, counted `queue_full`. No limit unless given
+    #[arg(long, value_name = "BYTES", env = "UNDERSTUDY_MEMORY_LIMIT", value_parser = size, help_heading = "Limits")]
+    pub memory_limit: Option<u64>,
+    /// Bytes of all files in CAPTURES; beyond it requests go by unrecorded, counted `io_error`. No limit unless given
+    #[arg(long, value_name = "BYTES", env = "UNDERSTUDY_DISK_LIMIT", value_parser = size, help_heading = "Limits")]
+    pub disk_limit: Option<u64>,
+    /// Share of one core for the recorder's thread, (0, 1]; beyond it exchanges are counted `queue_full`
+    #[arg(
+        long,
+        value_name = "F",
+        env = "UNDERSTUDY_RECORDER_CPU",
+        default_value_t = 1.0,
+        help_heading = "Limits"
+    )]
+    pub recorder_cpu: f64,
     /// Memory for exchanges under way and waiting; beyond it they are counted `queue_full`
     #[arg(long, value_name = "BYTES", env = "UNDERSTUDY_BUFFER", default_value = "16MiB", value_parser = size, help_heading = "Limits")]
     pub buffer: u64,
@@ -180,14 +180,5 @@ mod tests {
         for wrong in ["", "-1", "1MB", "1.5MiB", "99999999999GiB"] {
             assert!(size(wrong).is_err(), "{wrong}");
         }
-    }
-
-    #[test]
-    fn probe_paths_are_excluded_unless_the_user_names_others() {
-        let base = ["understudy-proxy", "--upstream", "127.0.0.1:1", "--captures", "x"];
-        let args = Args::try_parse_from(base).unwrap();
-        assert_eq!(args.exclude_paths, PROBE_PATHS);
-        let args = Args::try_parse_from(base.into_iter().chain(["--exclude-path", "/a,/b*"])).unwrap();
-        assert_eq!(args.exclude_paths, ["/a", "/b*"]);
     }
 }

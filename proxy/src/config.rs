@@ -2,13 +2,20 @@
 
 use std::fmt;
 use std::net::{SocketAddr, ToSocketAddrs};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use understudy_captures::{CaptureKey, Key, Policy};
 
 use crate::args::Args;
 use crate::failure::Failure;
+use crate::filter::Rules;
+use crate::flight::FlightPlan;
+use crate::lifecycle::Farewell;
+use crate::reload::Sources;
+use crate::thrift::Limits;
+
+pub use crate::filter::PathPattern;
 
 /// Everything that a sidecar needs to know; every value was checked.
 pub struct Config {
@@ -20,12 +27,20 @@ pub struct Config {
     pub admin: SocketAddr,
     /// Threads that move traffic, at least 1.
     pub threads: usize,
-    /// How long exchanges under way may take to finish after the signal to stop.
-    pub drain: Duration,
+    /// How long each part of the end may take.
+    pub farewell: Farewell,
     /// Whether recording is on at the start.
     pub record: bool,
-    /// What the tap keeps.
-    pub scope: Scope,
+    /// Which exchanges are recorded.
+    pub rules: Rules,
+    /// Where they and the policy came from, to be read again.
+    pub sources: Sources,
+    /// Largest body to record, in bytes, of request and response each.
+    pub max_body: usize,
+    /// What the flight recorder keeps, when it is on.
+    pub flight: Option<FlightPlan>,
+    /// What recording may use.
+    pub limits: Limits,
     /// What waits for the recorder.
     pub queue: QueueLimits,
     /// Where and how the recorder writes.
@@ -38,7 +53,7 @@ pub struct Config {
     pub capture_key: Option<CaptureKey>,
 }
 
-/// Which exchanges the tap keeps.
+/// What data threads decide about: the part of the rules that costs them nothing.
 #[derive(Clone, Debug)]
 pub struct Scope {
     /// Share of connections, (0, 1].
@@ -47,15 +62,6 @@ pub struct Scope {
     pub exclude: Vec<PathPattern>,
     /// Largest body in bytes, of request and response each.
     pub max_body: usize,
-}
-
-/// A request path, or the beginning of one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PathPattern {
-    /// Exactly this path.
-    Exact(String),
-    /// Any path that begins so.
-    Prefix(String),
 }
 
 /// Bounds of what waits between the data threads and the recorder.
@@ -87,8 +93,14 @@ pub struct Store {
 /// Environment variable that may hold the key itself.
 const KEY_VARIABLE: &str = "UNDERSTUDY_KEY";
 
+/// What an idle sidecar takes, about.
+const OWN_MEMORY: u64 = 16 << 20;
+
 /// Smallest buffer with which a batch and some exchanges under way still fit.
 const SMALLEST_BUFFER: u64 = 1 << 20;
+
+/// Least time for writing what waits at the end.
+const SMALLEST_FLUSH: Duration = Duration::from_secs(1);
 
 // === impl Config ===
 
@@ -96,12 +108,6 @@ impl Config {
     /// Checks the arguments, reads policy and key, resolves the service's name. Opens no socket.
     pub fn from_args(args: Args) -> Result<Config, Failure> {
         let usage = |text: String| Err(Failure::Usage(text));
-        if !(args.sample > 0.0 && args.sample <= 1.0) {
-            return usage(format!(
-                "--sample {} is not a share in (0, 1]; to record nothing use --no-record",
-                args.sample
-            ));
-        }
         if args.threads == 0 || args.threads > 256 {
             return usage(format!("--threads {} is not between 1 and 256", args.threads));
         }
@@ -111,11 +117,24 @@ impl Config {
         if args.buffer < SMALLEST_BUFFER {
             return usage(format!("--buffer {} is below 1MiB, too little for any traffic", args.buffer));
         }
+        if args.memory_limit.is_some_and(|limit| limit < args.buffer + OWN_MEMORY) {
+            return usage(format!(
+                "--memory-limit is below --buffer {} and the {OWN_MEMORY} bytes that the sidecar itself takes: nothing \
+                 would be recorded; raise it, or lower --buffer",
+                args.buffer
+            ));
+        }
+        if !(args.recorder_cpu > 0.0 && args.recorder_cpu <= 1.0) {
+            return usage(format!(
+                "--recorder-cpu {} is not a share of one core in (0, 1]",
+                args.recorder_cpu
+            ));
+        }
         if args.flush_interval.is_zero() || args.segment_age.is_zero() || args.segment_bytes == 0 {
             return usage("--flush-interval, --segment-age and --segment-bytes must not be 0".to_owned());
         }
-        let exclude =
-            args.exclude_paths.iter().map(|path| PathPattern::parse(path)).collect::<Result<Vec<_>, _>>()?;
+        let sources = Sources { flags: args.what, rules_file: args.rules, policy_file: args.policy };
+        let rules = sources.flags.checked(sources.rules_file.as_deref())?;
         let upstream = resolve(&args.upstream)?;
         for (flag, address) in [("--listen", args.listen), ("--admin", args.admin)] {
             if address.port() != 0 && same_socket(address, upstream) {
@@ -127,27 +146,41 @@ impl Config {
         if args.listen.port() != 0 && same_socket(args.listen, args.admin) {
             return usage(format!("--listen and --admin are both {}; give them two ports", args.listen));
         }
-        let policy = match &args.policy {
-            Some(path) => {
-                readable(path, "--policy")?;
-                Policy::from_file(path).map_err(|error| Failure::Usage(error.to_string()))?
-            }
-            None => Policy::builtin(),
-        };
+        let farewell = Farewell { linger: args.linger, drain: args.drain, budget: args.shutdown_budget };
+        if farewell.linger + farewell.drain + SMALLEST_FLUSH > farewell.budget {
+            return usage(format!(
+                "--linger {:?} and --drain {:?} leave less than {SMALLEST_FLUSH:?} of --shutdown-budget {:?} for \
+                 writing what waits; raise the budget, and keep the pod's grace period above it",
+                farewell.linger, farewell.drain, farewell.budget
+            ));
+        }
+        let flight = args.flight.checked()?;
+        // A ring of few long segments would keep far more than was asked for, or far less.
+        let shortest_age = flight.as_ref().map(|plan| plan.span / 4);
+        let segment_age = shortest_age.map_or(args.segment_age, |age| age.min(args.segment_age));
+        let policy = policy(sources.policy_file.as_deref())?;
         Ok(Config {
             listen: args.listen,
             upstream,
             admin: args.admin,
             threads: args.threads,
-            drain: args.drain,
+            farewell,
             record: !args.no_record,
-            scope: Scope { sample: args.sample, exclude, max_body: clamp(args.max_body) },
+            rules,
+            sources,
+            max_body: clamp(args.max_body),
+            flight,
+            limits: Limits {
+                memory: args.memory_limit,
+                disk: args.disk_limit,
+                recorder_cpu: args.recorder_cpu,
+            },
             queue: QueueLimits { batches: args.queue, bytes: clamp(args.buffer) },
             store: Store {
                 dir: args.captures,
                 flush_interval: args.flush_interval,
                 segment_bytes: args.segment_bytes,
-                segment_age: args.segment_age,
+                segment_age,
                 pod: args.pod,
                 node: args.node,
             },
@@ -158,11 +191,22 @@ impl Config {
     }
 }
 
+/// The policy in `file`, or the built-in one.
+///
+/// # Errors
+///
+/// The file cannot be read, or is no policy.
+pub(crate) fn policy(file: Option<&Path>) -> Result<Policy, Failure> {
+    let Some(path) = file else { return Ok(Policy::builtin()) };
+    readable(path, "--policy")?;
+    Policy::from_file(path).map_err(|error| Failure::Usage(error.to_string()))
+}
+
 fn clamp(bytes: u64) -> usize {
     usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
-fn readable(path: &std::path::Path, flag: &str) -> Result<(), Failure> {
+fn readable(path: &Path, flag: &str) -> Result<(), Failure> {
     std::fs::File::open(path)
         .map(drop)
         .map_err(|error| Failure::Input(format!("cannot read {flag} {}: {error}", path.display())))
@@ -226,27 +270,5 @@ impl fmt::Debug for Config {
             .field("admin", &self.admin)
             .field("store", &self.store)
             .finish_non_exhaustive()
-    }
-}
-
-// === impl PathPattern ===
-
-impl PathPattern {
-    fn parse(text: &str) -> Result<PathPattern, Failure> {
-        if !text.starts_with('/') {
-            return Err(Failure::Usage(format!("--exclude-path {text} does not begin with /")));
-        }
-        Ok(match text.strip_suffix('*') {
-            Some(prefix) => PathPattern::Prefix(prefix.to_owned()),
-            None => PathPattern::Exact(text.to_owned()),
-        })
-    }
-
-    /// Whether it matches a path (without query).
-    pub fn matches(&self, path: &[u8]) -> bool {
-        match self {
-            PathPattern::Exact(exact) => path == exact.as_bytes(),
-            PathPattern::Prefix(prefix) => path.starts_with(prefix.as_bytes()),
-        }
     }
 }

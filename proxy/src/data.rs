@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep, timeout_at};
 
 use crate::handover::Sender;
+use crate::lifecycle::Phase;
 use crate::relay::{Client, Relay};
 
 /// A batch that is not full goes after this time.
@@ -38,7 +39,7 @@ pub(crate) struct DataThread {
     listener: Option<TcpListener>,
     relay: Arc<Relay>,
     sender: Sender,
-    draining: watch::Receiver<bool>,
+    phases: watch::Receiver<Phase>,
     drain: Duration,
     /// Dropped when this thread has drained.
     holding: Option<mpsc::Sender<Infallible>>,
@@ -52,16 +53,16 @@ impl DataThread {
         listener: TcpListener,
         relay: Arc<Relay>,
         sender: Sender,
-        draining: watch::Receiver<bool>,
+        phases: watch::Receiver<Phase>,
         drain: Duration,
         holding: mpsc::Sender<Infallible>,
     ) -> DataThread {
         let name = format!("data-{n}");
-        DataThread { name, listener: Some(listener), relay, sender, draining, drain, holding: Some(holding) }
+        DataThread { name, listener: Some(listener), relay, sender, phases, drain, holding: Some(holding) }
     }
 
     async fn serve(&self, listener: tokio::net::TcpListener, shutdown: &ShutdownWatch) {
-        let mut draining = self.draining.clone();
+        let mut phases = self.phases.clone();
         let mut connections = JoinSet::new();
         let mut ticks = interval(SEND_INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -76,7 +77,7 @@ impl DataThread {
                 },
                 _ = ticks.tick() => self.relay.send_batch(),
                 Some(_) = connections.join_next() => {}
-                () = begun(&mut draining) => break,
+                () = drain_begun(&mut phases) => break,
             }
         }
         // Connections that the kernel completed before the listener closes were promised a service.
@@ -120,9 +121,9 @@ impl DataThread {
 }
 
 /// Draining has begun.
-async fn begun(draining: &mut watch::Receiver<bool>) {
+async fn drain_begun(phases: &mut watch::Receiver<Phase>) {
     // An error means that the sidecar is gone, which ends this thread too.
-    draining.wait_for(|draining| *draining).await.map(drop).ok();
+    phases.wait_for(|phase| *phase == Phase::Draining).await.map(drop).ok();
 }
 
 /// A connection that waits to be accepted.

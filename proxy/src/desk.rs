@@ -3,8 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use tokio::sync::watch;
+use understudy_captures::conservation::Drop;
+
 use crate::batch::Batch;
 use crate::config::{QueueLimits, Scope};
+use crate::filter::Exclusion;
+use crate::gate::Gate;
 use crate::handover::Sender;
 use crate::ledger::Ledger;
 
@@ -21,6 +26,9 @@ pub(crate) struct Desk {
     /// Counters of the sidecar.
     pub(crate) ledger: Arc<Ledger>,
     recording: Arc<AtomicBool>,
+    gate: Arc<Gate>,
+    /// Where a changed scope comes from.
+    scopes: Option<watch::Receiver<Arc<Scope>>>,
     sender: Sender,
     spare: Vec<Vec<u8>>,
     /// Bytes of exchanges under way, and how many there may be.
@@ -48,6 +56,8 @@ impl Desk {
             scope,
             ledger,
             recording,
+            gate: Arc::default(),
+            scopes: None,
             sender,
             spare: Vec::new(),
             held: 0,
@@ -57,9 +67,25 @@ impl Desk {
         }
     }
 
-    /// Whether recording is switched on.
-    pub(crate) fn is_recording(&self) -> bool {
-        self.recording.load(Ordering::Relaxed)
+    /// Takes nothing while `gate` is closed, and changes its scope with `scopes`.
+    pub(crate) fn governed_by(self, gate: Arc<Gate>, scopes: watch::Receiver<Arc<Scope>>) -> Desk {
+        Desk { gate, scopes: Some(scopes), ..self }
+    }
+
+    /// The fate of a request of which nothing is to be copied, its reason counted.
+    pub(crate) fn leaves_out(&self, path_excluded: bool) -> Option<Drop> {
+        if !self.recording.load(Ordering::Relaxed) {
+            self.ledger.exclude(Exclusion::SwitchedOff);
+            return Some(Drop::Excluded);
+        }
+        if path_excluded {
+            self.ledger.exclude(Exclusion::Path);
+            return Some(Drop::Excluded);
+        }
+        self.gate.closed_for().map(|scarce| {
+            self.ledger.shed(scarce);
+            scarce.fate()
+        })
     }
 
     /// An empty buffer.
@@ -98,6 +124,11 @@ impl Desk {
 
     /// Hands the batch over as it is.
     pub(crate) fn send(&mut self) {
+        if let Some(scopes) = &mut self.scopes
+            && scopes.has_changed().unwrap_or(false)
+        {
+            self.scope = scopes.borrow_and_update().clone();
+        }
         self.sender.send(&mut self.batch);
     }
 

@@ -3,16 +3,19 @@
 //! The queue is bounded in batches and in bytes. When it is full the batch is dropped, its requests are counted
 //! `queue_full`, and its memory serves the next one.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use understudy_captures::conservation::Drop;
 
 use crate::batch::Batch;
 use crate::config::QueueLimits;
+use crate::failure::Failure;
+use crate::flight::{Asker, Note};
 use crate::ledger::Ledger;
+use crate::reload::Bylaws;
 
 /// A batch goes when it holds this many exchanges,
 const BATCH_EXCHANGES: usize = 128;
@@ -25,14 +28,33 @@ const SPARE_BATCHES: usize = 8;
 pub(crate) enum Parcel {
     /// Exchanges to record.
     Batch(Batch),
+    /// Something to do between two batches.
+    Order(Order),
     /// Nothing comes after this: write what there is and end.
     Stop,
+}
+
+/// What the recorder can be asked for.
+pub(crate) enum Order {
+    /// To go by these from now on.
+    Adopt(Box<Bylaws>),
+    /// To freeze the flight recorder's ring.
+    Freeze(FreezeRequest),
+}
+
+/// A freeze that somebody waits for.
+pub(crate) struct FreezeRequest {
+    /// Made up when none is given.
+    pub(crate) name: Option<String>,
+    pub(crate) asker: Asker,
+    pub(crate) answer: std::sync::mpsc::Sender<Result<Note, Failure>>,
 }
 
 /// The queue's ends.
 pub(crate) fn queue(limits: QueueLimits, ledger: &Arc<Ledger>) -> (Sender, Outlet) {
     let (out, inlet) = sync_channel(limits.batches);
     let shared = Arc::new(Shared {
+        hurry: AtomicBool::new(false),
         bytes: AtomicUsize::new(0),
         bytes_limit: limits.bytes / 2,
         spare: Mutex::default(),
@@ -55,6 +77,8 @@ pub(crate) struct Outlet {
 }
 
 struct Shared {
+    /// Traffic is over: the recorder must not rest.
+    hurry: AtomicBool,
     bytes: AtomicUsize,
     bytes_limit: usize,
     spare: Mutex<Vec<Batch>>,
@@ -101,8 +125,24 @@ impl Sender {
 
     /// Tells the recorder that nothing comes any more. Waits for room; only to be called when traffic is over.
     pub(crate) fn stop(&self) {
+        self.shared.hurry.store(true, Ordering::Relaxed);
         // Disconnected means that the recorder has ended already.
         self.out.send(Parcel::Stop).ok();
+    }
+
+    /// Puts an order behind the batches that wait, waiting for room itself; `false` when there was none for `patience`.
+    /// Not for data threads.
+    pub(crate) fn order(&self, order: Order, patience: Duration) -> bool {
+        let deadline = Instant::now() + patience;
+        let mut parcel = Parcel::Order(order);
+        loop {
+            parcel = match self.out.try_send(parcel) {
+                Ok(()) => return true,
+                Err(TrySendError::Full(refused)) if Instant::now() < deadline => refused,
+                Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => return false,
+            };
+            std::thread::sleep(Duration::from_millis(5));
+        }
     }
 
     /// Whether the recorder has taken everything so far.
@@ -128,6 +168,11 @@ impl Outlet {
             Err(RecvTimeoutError::Timeout) => None,
             Err(RecvTimeoutError::Disconnected) => Some(Parcel::Stop),
         }
+    }
+
+    /// Whether traffic is over, and only writing is left.
+    pub(crate) fn must_hurry(&self) -> bool {
+        self.shared.hurry.load(Ordering::Relaxed)
     }
 
     /// Gives a batch back that was taken with [`Outlet::next`].

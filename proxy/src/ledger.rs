@@ -5,12 +5,14 @@
 use prometheus::core::{AtomicU64, GenericCounter};
 use prometheus::process_collector::ProcessCollector;
 use prometheus::{
-    Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    TextEncoder,
+    Counter, Encoder, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
 };
 use understudy_captures::Conservation;
 use understudy_captures::conservation::Drop;
 
+use crate::filter::Exclusion;
+use crate::gate::Scarce;
 use crate::tap::Reason;
 
 /// Counters of one sidecar, and the registry that exposes them.
@@ -27,6 +29,27 @@ pub(crate) struct Ledger {
     pub(crate) open_connections: IntGauge,
     /// Connections that sampling left out.
     pub(crate) sampled_out_connections: IntCounter,
+    /// CPU time of the recorder's thread.
+    pub(crate) recorder_cpu_seconds: Counter,
+    /// Time that the recorder rested to stay within its share of a core.
+    pub(crate) recorder_paused_seconds: Counter,
+    /// Bytes in the captures directory, where there is a limit to them.
+    pub(crate) captures_bytes: IntGauge,
+    /// Freezes that were begun.
+    pub(crate) freezes: IntCounter,
+    /// Freezes whose span has not ended.
+    pub(crate) frozen_open: IntGauge,
+    /// Closed segments in the flight recorder's ring.
+    pub(crate) ring_segments: IntGauge,
+    /// Their bytes, with the open one's.
+    pub(crate) ring_bytes: IntGauge,
+    /// Segments that the ring gave up.
+    pub(crate) ring_deleted: IntCounter,
+    excluded: IntCounterVec,
+    shed: IntCounterVec,
+    reloads: IntCounterVec,
+    /// 1 when the last reload was applied, or none was asked for.
+    pub(crate) reload_succeeded: IntGauge,
     given_up: IntCounterVec,
     /// Connections to the service that failed.
     pub(crate) connect_failures: IntCounter,
@@ -100,6 +123,30 @@ impl Ledger {
         for reason in Reason::ALL {
             given_up.with_label_values(&[reason.name()]);
         }
+        let excluded = declare.counters(
+            "understudy_proxy_excluded_total",
+            "Requests counted `excluded`, by reason: recording was off, path, probe, rule, or no rule that includes.",
+            "reason",
+        );
+        for reason in Exclusion::ALL {
+            excluded.with_label_values(&[reason.name()]);
+        }
+        let shed = declare.counters(
+            "understudy_proxy_shed_total",
+            "Requests let go by unrecorded because memory or disk had reached its limit, by which.",
+            "limit",
+        );
+        for scarce in Scarce::ALL {
+            shed.with_label_values(&[scarce.name()]);
+        }
+        let reloads = declare.counters(
+            "understudy_proxy_reloads_total",
+            "Reloads of policy and rules, by outcome: applied, or refused so that the old ones stay.",
+            "outcome",
+        );
+        for outcome in ["applied", "refused"] {
+            reloads.with_label_values(&[outcome]);
+        }
         let build = IntGaugeVec::new(
             Opts::new("understudy_proxy_build_info", "Always 1; says which version runs."),
             &["version"],
@@ -118,6 +165,35 @@ impl Ledger {
                 .gauge("understudy_proxy_open_connections", "Client connections open now."),
             sampled_out_connections: declare
                 .counter("understudy_proxy_connections_sampled_out_total", "Connections that sampling left out."),
+            recorder_cpu_seconds: declare.seconds(
+                "understudy_proxy_recorder_cpu_seconds_total",
+                "CPU time of the recorder's thread; process_cpu_seconds_total holds it too.",
+            ),
+            recorder_paused_seconds: declare.seconds(
+                "understudy_proxy_recorder_paused_seconds_total",
+                "Time that the recorder rested to stay within --recorder-cpu; a full queue meanwhile drops batches.",
+            ),
+            captures_bytes: declare.gauge(
+                "understudy_proxy_captures_bytes",
+                "Bytes of all files in the captures directory; known when there is a --disk-limit.",
+            ),
+            freezes: declare.counter("understudy_proxy_freezes_total", "Captures frozen out of the flight recorder."),
+            frozen_open: declare
+                .gauge("understudy_proxy_freezes_under_way", "Freezes that wait for the end of their span."),
+            ring_segments: declare
+                .gauge("understudy_proxy_ring_segments", "Closed segments in the flight recorder's ring."),
+            ring_bytes: declare.gauge("understudy_proxy_ring_bytes", "Bytes of the flight recorder's ring."),
+            ring_deleted: declare.counter(
+                "understudy_proxy_ring_deleted_total",
+                "Segments deleted from the flight recorder's ring because it was too old or too large.",
+            ),
+            excluded,
+            shed,
+            reloads,
+            reload_succeeded: declare.gauge(
+                "understudy_proxy_config_last_reload_successful",
+                "1 when the last reload of policy and rules was applied, or none was asked for.",
+            ),
             given_up,
             connect_failures: declare.counter(
                 "understudy_proxy_upstream_connect_failures_total",
@@ -174,6 +250,21 @@ impl Ledger {
         self.drop_counter(reason).inc_by(n);
     }
 
+    /// Says why a request was counted `excluded`.
+    pub(crate) fn exclude(&self, reason: Exclusion) {
+        self.excluded.with_label_values(&[reason.name()]).inc();
+    }
+
+    /// Says for want of what a request was not recorded.
+    pub(crate) fn shed(&self, scarce: Scarce) {
+        self.shed.with_label_values(&[scarce.name()]).inc();
+    }
+
+    /// Counts a reload.
+    pub(crate) fn reloaded(&self, applied: bool) {
+        self.reloads.with_label_values(&[if applied { "applied" } else { "refused" }]).inc();
+    }
+
     /// Counts a connection whose recording ended before it did.
     pub(crate) fn give_up(&self, reason: Reason) {
         self.given_up.with_label_values(&[reason.name()]).inc();
@@ -221,6 +312,12 @@ impl Declare {
 
     fn counter(&self, name: &str, help: &str) -> IntCounter {
         let counter = IntCounter::new(name, help).expect(DECLARED_WELL);
+        self.register(&counter);
+        counter
+    }
+
+    fn seconds(&self, name: &str, help: &str) -> Counter {
+        let counter = Counter::new(name, help).expect(DECLARED_WELL);
         self.register(&counter);
         counter
     }

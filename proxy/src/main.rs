@@ -7,7 +7,8 @@ use clap::Parser;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
-use understudy_proxy::{Args, Config, Failure, Sockets};
+use understudy_proxy::flight::Asker;
+use understudy_proxy::{Args, Config, Controls, Failure, Sockets};
 
 fn main() -> ExitCode {
     let args = match Args::try_parse() {
@@ -56,7 +57,7 @@ fn serve(args: Args) -> Result<ExitCode, Failure> {
         config.upstream,
         sockets.admin_addr().map_err(bug)?,
     );
-    let summary = understudy_proxy::run(config, sockets, stop_signal(), move || {
+    let summary = understudy_proxy::run(config, sockets, signals, move || {
         let mut out = io::stdout();
         // Without standard output the sidecar serves all the same.
         writeln!(out, "{ready_line}").and_then(|()| out.flush()).ok();
@@ -80,18 +81,36 @@ fn raise_descriptor_limit() {
     }
 }
 
-/// SIGTERM from Kubernetes, SIGINT from a terminal: the same orderly end.
-async fn stop_signal() {
-    match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
-        (Ok(mut terminate), Ok(mut interrupt)) => {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
+/// Does what signals ask for until one asks for the end: SIGTERM from Kubernetes, SIGINT from a terminal.
+async fn signals(controls: Controls) {
+    if let Err(error) = follow_signals(controls).await {
+        tracing::error!(%error, "signals cannot be handled; SIGTERM will end the process without a footer");
+        std::future::pending::<()>().await;
+    }
+}
+
+async fn follow_signals(controls: Controls) -> io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut freeze = signal(SignalKind::user_defined1())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+            _ = freeze.recv() => {
+                let controls = controls.clone();
+                tokio::task::spawn_blocking(move || {
+                    if let Err(error) = controls.freeze(None, Asker::Signal) {
+                        tracing::error!(%error, "a signal asked for a freeze that cannot be");
+                    }
+                });
             }
-        }
-        (Err(error), _) | (_, Err(error)) => {
-            tracing::error!(%error, "signals cannot be handled; SIGTERM will end the process without a footer");
-            std::future::pending::<()>().await;
+            _ = hangup.recv() => {
+                let controls = controls.clone();
+                // How it went is in the log and in the metrics.
+                tokio::task::spawn_blocking(move || controls.reload().is_ok());
+            }
         }
     }
 }

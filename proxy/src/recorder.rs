@@ -8,16 +8,25 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use understudy_captures::conservation::Drop;
-use understudy_captures::segment::{WriteError, Writer};
+use understudy_captures::segment::{Origin, WriteError, Writer};
 use understudy_captures::{Conservation, ExchangeId, Sanitized, Sanitizer};
 
 use crate::batch::{Batch, Observed};
 use crate::clock::Clock;
-use crate::handover::{Outlet, Parcel};
+use crate::filter::Filter;
+use crate::handover::{Order, Outlet, Parcel};
 use crate::ledger::Ledger;
 use crate::recorder::assemble::assemble;
+use crate::recorder::house::House;
+use crate::reload::Bylaws;
 
 mod assemble;
+mod house;
+
+pub(crate) use house::Rooms;
+
+/// Rests are cut into pieces of this length.
+const REST_STEP: Duration = Duration::from_millis(50);
 
 /// Turns batches into segments.
 pub(crate) struct Recorder {
@@ -27,6 +36,7 @@ pub(crate) struct Recorder {
     boot: u64,
     /// The low half of the next exchange id.
     next_id: u64,
+    filter: Filter,
     sanitizer: Sanitizer,
     writer: Writer,
     /// Exchanges in the writer's open block.
@@ -35,59 +45,130 @@ pub(crate) struct Recorder {
     ledger: Arc<Ledger>,
 }
 
+/// What a recorder works with.
+pub(crate) struct Desk {
+    pub(crate) outlet: Outlet,
+    pub(crate) clock: Clock,
+    pub(crate) boot: u64,
+    pub(crate) writer: Writer,
+    pub(crate) flush_interval: Duration,
+    pub(crate) ledger: Arc<Ledger>,
+}
+
 // === impl Recorder ===
 
 impl Recorder {
-    /// A recorder that takes its batches from `outlet`.
-    pub(crate) fn new(
-        outlet: Outlet,
-        clock: Clock,
-        boot: u64,
-        sanitizer: Sanitizer,
-        writer: Writer,
-        flush_interval: Duration,
-        ledger: Arc<Ledger>,
-    ) -> Recorder {
+    /// A recorder that takes its batches from the outlet.
+    pub(crate) fn new(desk: Desk, bylaws: Bylaws) -> Recorder {
+        let Desk { outlet, clock, boot, writer, flush_interval, ledger } = desk;
+        let Bylaws { filter, sanitizer, .. } = bylaws;
         ledger.recorder_up.set(1);
-        Recorder { outlet, clock, boot, next_id: 0, sanitizer, writer, unwritten: 0, flush_interval, ledger }
+        Recorder {
+            outlet,
+            clock,
+            boot,
+            next_id: 0,
+            filter,
+            sanitizer,
+            writer,
+            unwritten: 0,
+            flush_interval,
+            ledger,
+        }
     }
 
     /// Records until the queue says that nothing comes any more; then writes the footer.
-    pub(crate) fn run(mut self) {
+    pub(crate) fn run(mut self, rooms: Rooms) {
+        let mut house = House::new(rooms, self.ledger.clone());
         let mut next_flush = Instant::now() + self.flush_interval;
         loop {
             match self.outlet.next(next_flush.saturating_duration_since(Instant::now())) {
                 Some(Parcel::Batch(batch)) => {
-                    self.record(&batch);
+                    self.record(&batch, &mut house);
                     self.outlet.give_back(batch);
                 }
+                Some(Parcel::Order(order)) => self.obey(order, &mut house),
                 Some(Parcel::Stop) => break,
                 None => {}
             }
             if Instant::now() >= next_flush {
-                self.flush();
+                self.tend(&mut house);
                 next_flush = Instant::now() + self.flush_interval;
+            }
+            if let Some(pause) = house.thrift.pause() {
+                self.rest(pause);
             }
         }
         self.finish();
+        house.tend(None);
     }
 
-    fn record(&mut self, batch: &Batch) {
+    /// Flushes and looks after the segments.
+    fn tend(&mut self, house: &mut House) {
+        if house.wants_segment_closed() {
+            self.begin_segment(None);
+        } else {
+            self.flush();
+        }
+        house.tend(self.writer.current());
+        if let Some(rule) = house.triggered() {
+            self.begin_segment(None);
+            if let Err(error) = house.freeze(None, "rule", &rule) {
+                tracing::error!(%error, rule, "a rule asked for a freeze that cannot be");
+            }
+        }
+    }
+
+    /// Stays within its share of a core; ends early when traffic is over.
+    fn rest(&self, pause: Duration) {
+        let until = Instant::now() + pause;
+        while !self.outlet.must_hurry() && Instant::now() < until {
+            std::thread::sleep(REST_STEP.min(until.saturating_duration_since(Instant::now())));
+        }
+    }
+
+    fn record(&mut self, batch: &Batch, house: &mut House) {
         for observed in batch.observed() {
-            if let Some(sanitized) = self.sanitize(batch, observed) {
+            if let Some(sanitized) = self.sanitize(batch, observed, house) {
                 self.append(&sanitized);
             }
         }
     }
 
+    fn obey(&mut self, order: Order, house: &mut House) {
+        match order {
+            Order::Freeze(request) => {
+                self.begin_segment(None);
+                let reason = format!("asked for by {}", request.asker.name());
+                let frozen = house.freeze(request.name, request.asker.name(), &reason);
+                // Who asked may have stopped waiting.
+                request.answer.send(frozen).ok();
+            }
+            Order::Adopt(bylaws) => {
+                let Bylaws { sanitizer, filter, origin } = *bylaws;
+                self.begin_segment(Some(origin));
+                self.sanitizer = sanitizer;
+                self.filter = filter;
+            }
+        }
+    }
+
     /// The sanitized exchange, or `None` when its fate was counted.
-    fn sanitize(&mut self, batch: &Batch, observed: &Observed) -> Option<Sanitized> {
+    fn sanitize(&mut self, batch: &Batch, observed: &Observed, house: &mut House) -> Option<Sanitized> {
         let id = ExchangeId(u128::from(self.boot) << 64 | u128::from(self.next_id));
         self.next_id += 1;
         let Ok(exchange) = assemble(batch, observed, id, &self.clock) else {
             self.ledger.drop_requests(Drop::Unparseable, 1);
             return None;
         };
+        house.note(&exchange);
+        if let Some((fate, why)) = self.filter.leaves_out(&exchange) {
+            self.ledger.drop_requests(fate, 1);
+            if let Some(why) = why {
+                self.ledger.exclude(why);
+            }
+            return None;
+        }
         let began = Instant::now();
         // The sanitizer keeps nothing of an exchange between calls that a panic could leave half done: at worst
         // later exchanges are refused.
@@ -141,6 +222,19 @@ impl Recorder {
         }));
         match result {
             Ok(Ok(_)) if written > 0 => self.writes_again(),
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => self.failed(&error),
+            Err(_) => self.panicked(),
+        }
+    }
+
+    /// Closes the open segment; the next exchange begins another one.
+    fn begin_segment(&mut self, origin: Option<Origin>) {
+        let Recorder { writer, ledger, unwritten, .. } = self;
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            writer.begin_anew(origin, &mut |reached| totals_with(ledger, unwritten, reached))
+        }));
+        match result {
             Ok(Ok(_)) => {}
             Ok(Err(error)) => self.failed(&error),
             Err(_) => self.panicked(),

@@ -22,6 +22,7 @@ use understudy_captures::Ending;
 
 use crate::clock::Clock;
 use crate::desk::Desk;
+use crate::filter::threshold;
 use crate::ledger::{LATENCY_SAMPLE, Ledger};
 use crate::relay::flow::{Flow, Passed, Turn};
 use crate::relay::wire::{Upstream, Wire};
@@ -51,7 +52,7 @@ pub(crate) struct Identity {
     boot: u64,
     next: AtomicU64,
     /// Connections whose hash is below this are recorded.
-    threshold: u64,
+    threshold: AtomicU64,
 }
 
 /// What the connections of one data thread share. Never contended: they all run on that thread.
@@ -90,9 +91,12 @@ enum Direction {
 impl Identity {
     /// Names connections of one run of the sidecar; `sample` of them are recorded.
     pub(crate) fn new(boot: u64, sample: f64) -> Identity {
-        // A float cannot tell 2^64 - 1 from 2^64; the cast saturates, and 1.0 must mean all.
-        let threshold = if sample >= 1.0 { u64::MAX } else { (sample * u64::MAX as f64) as u64 };
-        Identity { boot, next: AtomicU64::new(0), threshold }
+        Identity { boot, next: AtomicU64::new(0), threshold: AtomicU64::new(threshold(sample)) }
+    }
+
+    /// From now on, `sample` of the connections that begin are recorded.
+    pub(crate) fn sample(&self, sample: f64) {
+        self.threshold.store(threshold(sample), Ordering::Relaxed);
     }
 
     fn next(&self) -> u64 {
@@ -100,7 +104,8 @@ impl Identity {
     }
 
     fn is_sampled(&self, connection: u64) -> bool {
-        self.threshold == u64::MAX || mix(self.boot ^ connection) < self.threshold
+        let threshold = self.threshold.load(Ordering::Relaxed);
+        threshold == u64::MAX || mix(self.boot ^ connection) < threshold
     }
 }
 

@@ -2,46 +2,41 @@
 //!
 //! ```text
 //! start     open the first segment -> recorder thread -> data threads accept -> ready
-//! stop      stop accepting -> exchanges under way finish, at most `drain` -> the rest is ended `shutdown`
-//!           -> queue drained -> footer -> return
+//! stop      serve on for `linger` -> stop accepting -> exchanges under way finish, at most `drain`
+//!           -> the rest is ended `shutdown` -> queue drained -> footer -> return
 //! ```
 //!
 //! pingora owns threads and runtimes; the waiting is done here, since its own grace period is a fixed sleep.
 
 use std::convert::Infallible;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::net::{SocketAddr, TcpListener};
-use std::pin::Pin;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::task::Poll;
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
 
-use async_trait::async_trait;
 use pingora::server::configuration::ServerConf;
-use pingora::server::{RunArgs, Server, ShutdownSignal, ShutdownSignalWatch};
+use pingora::server::{RunArgs, Server};
 use tokio::sync::{mpsc, watch};
+use understudy_captures::Conservation;
 use understudy_captures::segment::{Origin, Writer, WriterConfig};
-use understudy_captures::{Conservation, Sanitizer};
 
 use crate::admin::Admin;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::controls::Controls;
 use crate::data::DataThread;
 use crate::desk::Desk;
 use crate::failure::Failure;
+use crate::gate::Gate;
 use crate::handover::queue;
 use crate::ledger::Ledger;
-use crate::recorder::Recorder;
+use crate::lifecycle::{Lifecycle, Phase};
+use crate::recorder::{self, Recorder, Rooms};
 use crate::relay::{Identity, Relay};
+use crate::reload::{Bylaws, Reach, Reloader};
 
 /// Uncompressed size of a block: large enough to compress well, small beside the memory that is allowed.
 const BLOCK_BYTES: usize = 256 * 1024;
-/// After the drain: for handing over the last batches and for ending runtimes.
-const HANDOVER_GRACE: Duration = Duration::from_secs(3);
-/// For sanitizing and writing what waits once traffic is over; a disk that hangs must not hold the pod.
-const RECORDER_GRACE: Duration = Duration::from_secs(10);
-
 /// Sockets of a sidecar, bound before anything else happens so that a taken port is an error and not a log line.
 #[derive(Debug)]
 pub struct Sockets {
@@ -88,12 +83,12 @@ fn bind(flag: &str, address: SocketAddr) -> Result<TcpListener, Failure> {
     Ok(listener)
 }
 
-/// Runs a sidecar until `shutdown` is ready, then drains and flushes it. Blocks; not to be called inside a runtime.
-/// `ready` is called once, when a signal would be noticed and clients are accepted.
-pub fn run(
+/// Runs a sidecar until the future that `until` makes is ready, then drains and flushes it. Blocks; not to be called
+/// inside a runtime. `ready` is called once, when a signal would be noticed and clients are accepted.
+pub fn run<U: Future<Output = ()> + Send + 'static>(
     config: Config,
     sockets: Sockets,
-    shutdown: impl Future<Output = ()> + Send + 'static,
+    until: impl FnOnce(Controls) -> U,
     ready: impl FnOnce() + Send + 'static,
 ) -> Result<Summary, Failure> {
     let clock = Clock::start();
@@ -102,85 +97,98 @@ pub fn run(
     let recording = Arc::new(AtomicBool::new(config.record));
     ledger.recording.set(config.record.into());
 
+    let origin = Origin {
+        producer: concat!("understudy-proxy ", env!("CARGO_PKG_VERSION")).to_owned(),
+        pod: config.store.pod.clone(),
+        node: config.store.node.clone(),
+        boot,
+        key_id: config.key.id(),
+        ..Origin::default()
+    };
+    let (scopes, scope) = watch::channel(Arc::new(config.rules.scope(config.max_body)));
+    let bylaws = Bylaws::new(config.policy, config.rules, &config.key, &origin);
     let writer = Writer::create(WriterConfig {
         dir: config.store.dir.clone(),
         max_bytes: config.store.segment_bytes,
         max_age: config.store.segment_age,
         block_bytes: BLOCK_BYTES,
-        origin: Origin {
-            producer: concat!("understudy-proxy ", env!("CARGO_PKG_VERSION")).to_owned(),
-            pod: config.store.pod.clone(),
-            node: config.store.node.clone(),
-            boot,
-            policy: config.policy.digest(),
-            key_id: config.key.id(),
-            sample: config.scope.sample,
-            derived: None,
-        },
+        origin: bylaws.origin.clone(),
         key: config.capture_key.clone(),
     })
     .map_err(|error| Failure::Output(format!("--captures: {error}")))?;
     let (sender, outlet) = queue(config.queue, &ledger);
-    let sanitizer = Sanitizer::new(config.policy, config.key);
-    let recorder =
-        Recorder::new(outlet, clock, boot, sanitizer, writer, config.store.flush_interval, ledger.clone());
+    let gate = Arc::new(Gate::default());
+    let desk = recorder::Desk {
+        outlet,
+        clock,
+        boot,
+        writer,
+        flush_interval: config.store.flush_interval,
+        ledger: ledger.clone(),
+    };
+    let recorder = Recorder::new(desk, bylaws);
+    let rooms = Rooms {
+        dir: config.store.dir.clone(),
+        limits: config.limits,
+        flight: config.flight.clone(),
+        gate: gate.clone(),
+    };
     let (recorder_ended, recorder_end) = std::sync::mpsc::channel();
     std::thread::Builder::new()
         .name("recorder".to_owned())
         .spawn(move || {
-            recorder.run();
+            recorder.run(rooms);
             // Nobody waits any more when the grace is over.
             recorder_ended.send(()).ok();
         })
         .map_err(|error| Failure::Bug(format!("cannot start the recorder's thread: {error}")))?;
 
-    let (drain, draining) = watch::channel(false);
+    let (phase, phases) = watch::channel(Phase::Starting);
     let (holding, drained) = mpsc::channel::<Infallible>(1);
     let mut server = Server::new_with_opt_and_conf(None, server_conf());
-    let identity = Arc::new(Identity::new(boot, config.scope.sample));
-    let scope = Arc::new(config.scope);
+    let identity = Arc::new(Identity::new(boot, scope.borrow().sample));
     for n in 0..config.threads {
         let listener = sockets
             .traffic
             .try_clone()
             .map_err(|error| Failure::Unavailable(format!("cannot share the listening socket: {error}")))?;
+        let first_scope = scope.borrow().clone();
         let desk = Desk::new(
-            scope.clone(),
+            first_scope,
             ledger.clone(),
             recording.clone(),
             sender.clone(),
             config.queue,
             config.threads,
-        );
+        )
+        .governed_by(gate.clone(), scope.clone());
         let relay = Arc::new(Relay::new(config.upstream, clock, ledger.clone(), identity.clone(), desk));
         server.add_service(DataThread::new(
             n,
             listener,
             relay,
             sender.clone(),
-            draining.clone(),
-            config.drain,
+            phases.clone(),
+            config.farewell.drain,
             holding.clone(),
         ));
     }
-    server.add_service(Admin::new(sockets.admin, ledger.clone(), recording, draining));
+    let reach = Reach { scopes, identity, recorder: sender.clone(), ledger: ledger.clone() };
+    let reloader = Reloader::new(config.sources, config.max_body, config.key, origin, reach);
+    let controls = Controls::new(reloader, sender.clone(), config.store.dir, config.flight.is_some());
+    server.add_service(Admin::new(sockets.admin, ledger.clone(), recording, phases, controls.clone()));
     // Only the data threads hold on to it now.
     drop((sockets.traffic, holding));
 
-    server.run(RunArgs {
-        shutdown_signal: Box::new(Lifecycle {
-            shutdown: Mutex::new(Some(Box::pin(shutdown))),
-            ready: Mutex::new(Some(Box::new(ready))),
-            drain,
-            drained: tokio::sync::Mutex::new(drained),
-            patience: config.drain + HANDOVER_GRACE,
-        }),
-    });
+    let told = Arc::new(OnceLock::new());
+    let lifecycle = Lifecycle::new(until(controls), ready, phase, drained, config.farewell, told.clone());
+    server.run(RunArgs { shutdown_signal: Box::new(lifecycle) });
 
     sender.stop();
-    let flushed = recorder_end.recv_timeout(RECORDER_GRACE).is_ok();
+    let grace = config.farewell.left(told.get());
+    let flushed = recorder_end.recv_timeout(grace).is_ok();
     if !flushed {
-        tracing::error!(grace = ?RECORDER_GRACE, "the captures directory does not take the last exchanges in time");
+        tracing::error!(?grace, "the captures directory does not take the last exchanges in time");
     }
     Ok(Summary { conservation: ledger.totals(), flushed })
 }
@@ -193,42 +201,5 @@ fn server_conf() -> ServerConf {
         grace_period_seconds: Some(0),
         graceful_shutdown_timeout_seconds: Some(1),
         ..ServerConf::default()
-    }
-}
-
-/// Tells pingora to stop only when the data threads have drained.
-struct Lifecycle {
-    shutdown: Mutex<Option<Pin<Box<dyn Future<Output = ()> + Send>>>>,
-    ready: Mutex<Option<Box<dyn FnOnce() + Send>>>,
-    drain: watch::Sender<bool>,
-    /// Closed when every data thread has drained.
-    drained: tokio::sync::Mutex<mpsc::Receiver<Infallible>>,
-    patience: Duration,
-}
-
-#[async_trait]
-impl ShutdownSignalWatch for Lifecycle {
-    async fn recv(&self) -> ShutdownSignal {
-        let take = |slot: &Mutex<Option<Box<dyn FnOnce() + Send>>>| {
-            slot.lock().unwrap_or_else(PoisonError::into_inner).take()
-        };
-        let shutdown = self.shutdown.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(mut shutdown) = shutdown {
-            // The first poll installs signal handlers: before it, a signal would kill the process.
-            let early = poll_fn(|cx| Poll::Ready(shutdown.as_mut().poll(cx).is_ready())).await;
-            if let Some(ready) = take(&self.ready) {
-                ready();
-            }
-            if !early {
-                shutdown.await;
-            }
-        }
-        tracing::info!("stopping: no more connections are accepted, exchanges under way may finish");
-        self.drain.send_replace(true);
-        let mut drained = self.drained.lock().await;
-        if tokio::time::timeout(self.patience, drained.recv()).await.is_err() {
-            tracing::warn!("a data thread did not drain in time");
-        }
-        ShutdownSignal::GracefulTerminate
     }
 }

@@ -167,13 +167,7 @@ impl Tap {
 impl Subject {
     /// Counts a request whose head went by, and keeps it unless it is left out.
     fn begin(&mut self, http2: bool, begun: Begun<'_>, desk: &mut Desk) -> Pending {
-        let left_out = if !self.sampled {
-            Some(Drop::SampledOut)
-        } else if begun.excluded || !desk.is_recording() {
-            Some(Drop::Excluded)
-        } else {
-            None
-        };
+        let left_out = if !self.sampled { Some(Drop::SampledOut) } else { desk.leaves_out(begun.excluded) };
         let index = self.next_index;
         self.next_index = index.wrapping_add(1);
         Pending::begin(index, http2, begun, left_out, desk)

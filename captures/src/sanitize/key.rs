@@ -43,6 +43,14 @@ impl Key {
         self.master.id(ID_CONTEXT)
     }
 
+    /// A number that is the same for `value` wherever this key is used, and says nothing of it to whoever lacks the key:
+    /// recorders that sample by it agree.
+    pub fn number_of(&self, value: &[u8]) -> u64 {
+        let digest = blake3::keyed_hash(&self.derive("sampling"), value);
+        let [a, b, c, d, e, f, g, h, ..] = *digest.as_bytes();
+        u64::from_le_bytes([a, b, c, d, e, f, g, h])
+    }
+
     /// A key for one purpose; replacements of different purposes cannot be compared.
     pub(super) fn derive(&self, purpose: &str) -> Zeroizing<[u8; 32]> {
         Zeroizing::new(*blake3::keyed_hash(self.master.bytes(), purpose.as_bytes()).as_bytes())

@@ -13,7 +13,7 @@ use std::time::Instant;
 use super::block::{BlockBuilder, MAX_OPEN_BYTES};
 use super::frame::{self, CHECKPOINT_MAGIC, FOOTER_MAGIC};
 use super::seal::{SealHeader, Sealer};
-use super::{BlockEntry, Checkpoint, Footer, Header, WriteError, WriterConfig, advanced};
+use super::{BlockEntry, Checkpoint, Footer, Header, Origin, WriteError, WriterConfig, advanced};
 use crate::conservation::{Conservation, Drop};
 use crate::exchange::UnixNanos;
 use crate::sanitize::Sanitized;
@@ -124,6 +124,20 @@ impl Writer {
     pub fn finish_counted(mut self, totals: &mut dyn FnMut(u64) -> Conservation) -> Result<u64, WriteError> {
         self.close(totals)?;
         Ok(self.bytes_written())
+    }
+
+    /// Flushes and closes the open segment, so that what comes next begins another one; under `origin`, when one is
+    /// given, also after a failure. Returns the exchanges that reached the file.
+    pub fn begin_anew(
+        &mut self,
+        origin: Option<Origin>,
+        totals: &mut dyn FnMut(u64) -> Conservation,
+    ) -> Result<u64, WriteError> {
+        let closed = self.close(totals);
+        if let Some(origin) = origin {
+            self.config.origin = origin;
+        }
+        closed
     }
 
     /// Bytes in the segments so far, closed or not.
