@@ -270,6 +270,12 @@ impl Ledger {
         self.given_up.with_label_values(&[reason.name()]).inc();
     }
 
+    /// Connections given up for `reason`.
+    #[cfg(test)]
+    pub(crate) fn given_up(&self, reason: Reason) -> u64 {
+        self.given_up.with_label_values(&[reason.name()]).get()
+    }
+
     /// Counts what sanitizing did.
     pub(crate) fn redact(&self, class: &str, n: u32) {
         self.redactions.with_label_values(&[class]).inc_by(n.into());

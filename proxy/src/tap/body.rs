@@ -1,7 +1,7 @@
 //! Bodies of HTTP/1 messages: takes the transfer coding off and finds the end.
 
 use crate::tap::Reason;
-use crate::tap::head::Framing;
+use crate::tap::head::{Framing, is_token};
 use crate::tap::pending::Piece;
 
 /// Longest chunk-size line, extensions included.
@@ -31,6 +31,8 @@ pub(crate) struct Chunked {
     /// Bytes of trailers so far, and of their current line.
     trailers: usize,
     trailer_line: usize,
+    /// The name on that line has ended.
+    named: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,7 +99,7 @@ impl Body {
 
 impl Chunked {
     fn new() -> Chunked {
-        Chunked { state: State::Size, remaining: 0, line: 0, trailers: 0, trailer_line: 0 }
+        Chunked { state: State::Size, remaining: 0, line: 0, trailers: 0, trailer_line: 0, named: false }
     }
 
     fn take<'a>(&mut self, bytes: &'a [u8], sink: &mut impl FnMut(Piece<'a>)) -> Result<Taken, Reason> {
@@ -155,9 +157,13 @@ impl Chunked {
                 self.trailer_byte()?;
                 match byte {
                     b'\n' => return Err(Reason::BareLineFeed),
-                    b'\r' => self.state = State::TrailerLineFeed,
+                    // A line that is no field may be the next request, on a stream that lost its framing.
+                    b'\r' if self.named || self.trailer_line == 1 => self.state = State::TrailerLineFeed,
                     b' ' | b'\t' if self.trailer_line == 1 => return Err(Reason::FoldedField),
-                    _ => {}
+                    b':' if !self.named && self.trailer_line > 1 => self.named = true,
+                    b'\t' | b' '..=b'~' | 0x80.. if self.named => {}
+                    _ if !self.named && is_token(byte) => {}
+                    _ => return Err(Reason::BadChunk),
                 }
             }
             State::TrailerLineFeed => {
@@ -167,6 +173,7 @@ impl Chunked {
                     return Ok(true);
                 }
                 self.trailer_line = 0;
+                self.named = false;
                 self.state = State::Trailer;
             }
             State::Data => {}

@@ -86,6 +86,10 @@ fn hostile_chunks_are_given_up_with_their_request() {
         ("5 \r\nhello\r\n", "bad_chunk"),
         ("0\r\nT: a\r\n folded\r\n\r\n", "folded_field"),
         ("0\r\nT: a\n\r\n", "bare_line_feed"),
+        ("0\r\nGET / HTTP/1.1\r\n\r\n", "bad_chunk"),
+        ("0\r\n: a\r\n\r\n", "bad_chunk"),
+        ("0\r\nT\r\n\r\n", "bad_chunk"),
+        ("0\r\nT: \x01\r\n\r\n", "bad_chunk"),
         ("0\r\nT: a\rb\r\n\r\n", "bad_chunk"),
     ] {
         let request = format!("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n{body}");

@@ -3,6 +3,7 @@
 use super::*;
 
 mod frames;
+mod peers;
 
 use frames::{Frame, fields, headers, preface};
 
