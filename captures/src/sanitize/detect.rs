@@ -4,6 +4,8 @@
 //! that could find something run at all: ordinary texts fall out after that pass. Each detector then checks what it
 //! found (Luhn, mod 97, ranges, lengths), so that a year, a price or a hashtag is left alone.
 
+use std::sync::LazyLock;
+
 use super::class::Class;
 
 pub(super) mod accounts;
@@ -11,6 +13,7 @@ mod announced;
 pub(super) mod checks;
 mod email;
 pub(super) mod folded;
+mod gate;
 pub(super) mod identity;
 mod network;
 pub(super) mod numbers;
@@ -20,6 +23,7 @@ pub(super) mod secrets;
 
 use announced::Announced;
 use folded::Folded;
+use gate::Gate;
 use secrets::ApiKeys;
 
 /// Where something was found: a byte range of the text, on character boundaries.
@@ -48,7 +52,11 @@ pub struct Detectors {
     enabled: [bool; Class::ALL.len()],
     api_keys: ApiKeys,
     announced: Announced,
+    /// Opens for words that announce a secret, and for the signs of an address in words.
+    words: &'static Gate,
 }
+
+static WORDS: LazyLock<Gate> = LazyLock::new(|| Gate::of(announced::secret_words().chain(email::signs())));
 
 /// What one pass over a text tells about it: how many bytes of a kind it has.
 ///
@@ -88,7 +96,7 @@ impl Detectors {
     pub fn without<'a>(off: impl IntoIterator<Item = &'a Class>) -> Self {
         let mut enabled = [true; Class::ALL.len()];
         off.into_iter().for_each(|class| enabled[*class as usize] = false);
-        Self { enabled, api_keys: ApiKeys::new(), announced: Announced::new() }
+        Self { enabled, api_keys: ApiKeys::new(), announced: Announced::new(), words: &WORDS }
     }
 
     /// Whether `class` is looked for.
@@ -149,15 +157,15 @@ impl Detectors {
         if signals.ats > 0 {
             email::find(text, findings);
         }
-        if scope == Scope::Prose {
-            if signals.dots > 0 {
-                network::find_domains(text, findings);
-            }
-            if email::may_be_spelled(text) {
+        if scope == Scope::Prose && signals.dots > 0 {
+            network::find_domains(text, findings);
+        }
+        if self.words.is_open(text) {
+            if scope == Scope::Prose && email::may_be_spelled(text) {
                 email::find_spelled(text, findings);
             }
+            self.announced.find_secrets(text, findings);
         }
-        self.announced.find_secrets(text, findings);
         if signals.digits >= announced::FEWEST_DIGITS {
             self.announced.find_numbers(text, findings);
         }

@@ -27,13 +27,26 @@ const NEVER: &[&str] = &[
     "baggage",
 ];
 
+/// Longer values are not kept to compare with.
+const LONGEST_REMEMBERED: usize = 256;
+
 /// Which fields of one direction stay.
 pub(super) struct Fields {
     /// Names in lower case with what becomes of them, by their length: two or three a length.
-    by_len: Vec<Vec<(Box<[u8]>, Fate)>>,
+    by_len: Vec<Vec<Named>>,
     /// Names with a wildcard at their end.
     prefixes: Vec<KeptHeader>,
     place: Place,
+}
+
+/// A field that the policy names.
+struct Named {
+    /// In lower case.
+    name: Box<[u8]>,
+    fate: Fate,
+    /// The last value that stays as it is, when that follows from the value alone: most fields of a service say the same
+    /// in every message.
+    same: Vec<u8>,
 }
 
 /// What becomes of a field.
@@ -117,22 +130,30 @@ impl Fields {
 
     fn say(&mut self, name: &str, fate: Fate) {
         self.by_len.resize_with(self.by_len.len().max(name.len() + 1), Vec::new);
-        self.by_len[name.len()].push((name.as_bytes().into(), fate));
+        self.by_len[name.len()].push(Named { name: name.as_bytes().into(), fate, same: Vec::new() });
     }
 
     /// What becomes of the field `name`, in any case; `None` for one that the policy does not name.
     fn fate(&self, name: &[u8]) -> Option<Fate> {
+        match self.named(name) {
+            Some(at) => Some(self.by_len[name.len()][at].fate),
+            None => self.fate_by_prefix(name),
+        }
+    }
+
+    fn fate_by_prefix(&self, name: &[u8]) -> Option<Fate> {
+        self.prefixes.iter().any(|prefix| prefix.matches(name)).then(|| Fate::of_kept(name))
+    }
+
+    /// Where among the names of its length `name` stands.
+    fn named(&self, name: &[u8]) -> Option<usize> {
         let last = name.last()?.to_ascii_lowercase();
-        let same_len = self.by_len.get(name.len()).map(Vec::as_slice).unwrap_or_default();
-        let named = same_len
-            .iter()
-            .find(|(known, _)| known.last() == Some(&last) && known.eq_ignore_ascii_case(name))
-            .map(|(_, fate)| *fate);
-        named.or_else(|| self.prefixes.iter().any(|prefix| prefix.matches(name)).then(|| Fate::of_kept(name)))
+        let is = |known: &Named| known.name.last() == Some(&last) && known.name.eq_ignore_ascii_case(name);
+        self.by_len.get(name.len())?.iter().position(is)
     }
 
     /// What may be written of `headers`; fields that may not stay are left out.
-    pub(super) fn sanitize(&self, headers: Headers, body: BodyLen, masker: &mut Masker) -> Headers {
+    pub(super) fn sanitize(&mut self, headers: Headers, body: BodyLen, masker: &mut Masker) -> Headers {
         let mut fields = headers.into_fields();
         let observed = fields.len();
         fields.retain_mut(|(name, value)| match self.value(name, value, body, masker) {
@@ -155,8 +176,29 @@ impl Fields {
     }
 
     /// The value to write; `None` for a field that is left out.
-    fn value(&self, name: &[u8], value: &[u8], body: BodyLen, masker: &mut Masker) -> Option<Value> {
-        match self.fate(name)? {
+    fn value(&mut self, name: &[u8], value: &Bytes, body: BodyLen, masker: &mut Masker) -> Option<Value> {
+        let Some(at) = self.named(name) else {
+            return self.looked_at(self.fate_by_prefix(name)?, value, body, masker);
+        };
+        let known = &self.by_len[name.len()][at];
+        let fate = known.fate;
+        // Who asks for every piece wants to see the known ones, too.
+        let remembers = matches!(fate, Fate::Kept | Fate::ContentType) && !masker.is_traced();
+        if remembers && !value.is_empty() && known.same == *value {
+            return Some(Value::Same);
+        }
+        let new = self.looked_at(fate, value, body, masker);
+        if remembers && value.len() <= LONGEST_REMEMBERED && matches!(new, Some(Value::Same)) {
+            let same = &mut self.by_len[name.len()][at].same;
+            same.clear();
+            same.extend_from_slice(value);
+        }
+        new
+    }
+
+    /// As [`Self::value`], of a value that is not known.
+    fn looked_at(&self, fate: Fate, value: &[u8], body: BodyLen, masker: &mut Masker) -> Option<Value> {
+        match fate {
             Fate::Never => None,
             Fate::Token => {
                 masker.count("header_token", self.place);

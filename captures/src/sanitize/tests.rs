@@ -118,6 +118,21 @@ fn what_was_done_is_counted_by_class_and_place() {
 }
 
 #[test]
+fn a_field_that_repeats_is_treated_as_the_first_time() {
+    let mut sanitizer = sanitizer();
+    for n in 0..12 {
+        let mut observed = exchange();
+        let host = ["sentiment.example", "ada@example.com", "10.1.2.3:8000", "ada@example.com"][n % 4];
+        let kind = ["text/plain", "text/plain; of=ada@example.com", "text/plain"][n % 3];
+        observed.request.headers = headers(&[("Host", host), ("accept", "*/*"), ("HOST", host)]);
+        observed.response.as_mut().unwrap().headers = headers(&[("Content-Type", kind), ("vary", "*")]);
+        observed.response.as_mut().unwrap().body = Body::default();
+        let alone = Sanitizer::new(Policy::builtin(), key()).sanitize(observed.clone()).unwrap();
+        assert_eq!(sanitizer.sanitize(observed).unwrap(), alone, "{host} {kind}");
+    }
+}
+
+#[test]
 fn canaries_in_every_place_never_come_out() {
     const WORD: &str = "Zanzibar7Canary";
     const CARD: &str = "4242424242424242";

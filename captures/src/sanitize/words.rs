@@ -44,12 +44,15 @@ pub(super) struct NotAWord;
 pub(super) fn english() -> &'static WordSet {
     static WORDS: LazyLock<WordSet> = LazyLock::new(|| {
         let mut words = WordSet::default();
-        for_each_front_coded(ENGLISH, |word| {
-            words.insert(word).expect("the list is covered by a test");
-        });
+        for_each_english(|word| words.insert(word).expect("the list is covered by a test"));
         words
     });
     &WORDS
+}
+
+/// Calls `each` with every ordinary word of English.
+pub(super) fn for_each_english(each: impl FnMut(&str)) {
+    for_each_front_coded(ENGLISH, each);
 }
 
 // === impl WordSet ===

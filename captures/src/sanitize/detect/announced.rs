@@ -8,6 +8,7 @@ use std::sync::LazyLock;
 
 use aho_corasick::AhoCorasick;
 
+use super::gate::{Gate, Standing};
 use super::{Finding, after, before};
 use crate::sanitize::class::Class;
 
@@ -56,10 +57,15 @@ enum Kind {
 static NUMBERS: LazyLock<AhoCorasick> = LazyLock::new(|| automaton(NUMBER_WORDS));
 static SECRETS: LazyLock<AhoCorasick> = LazyLock::new(|| automaton(SECRET_WORDS));
 
+/// Opens for every word that announces a number.
+static NUMBERS_GATE: LazyLock<Gate> =
+    LazyLock::new(|| Gate::of(NUMBER_WORDS.iter().map(|(word, _)| (*word, standing(word)))));
+
 /// Finds announced values.
 #[derive(Clone, Debug)]
 pub(super) struct Announced {
     numbers: AhoCorasick,
+    numbers_gate: &'static Gate,
     secrets: AhoCorasick,
 }
 
@@ -67,11 +73,14 @@ pub(super) struct Announced {
 
 impl Announced {
     pub(super) fn new() -> Self {
-        Self { numbers: NUMBERS.clone(), secrets: SECRETS.clone() }
+        Self { numbers: NUMBERS.clone(), numbers_gate: &NUMBERS_GATE, secrets: SECRETS.clone() }
     }
 
     /// Identity papers, accounts, cards and codes; the text must have digits.
     pub(super) fn find_numbers(&self, text: &str, findings: &mut Vec<Finding>) {
+        if !self.numbers_gate.is_open(text) {
+            return;
+        }
         for hit in self.numbers.find_iter(text) {
             let (word, kind) = NUMBER_WORDS[hit.pattern().as_usize()];
             if !stands_alone(text, hit.start(), hit.end(), word) {
@@ -86,7 +95,8 @@ impl Announced {
         }
     }
 
-    /// Passwords, keys and bank identifiers; they may have letters only.
+    /// Passwords, keys and bank identifiers; they may have letters only. The text must have passed a gate for
+    /// [`secret_words`].
     pub(super) fn find_secrets(&self, text: &str, findings: &mut Vec<Finding>) {
         for hit in self.secrets.find_iter(text) {
             let (word, kind) = SECRET_WORDS[hit.pattern().as_usize()];
@@ -139,6 +149,19 @@ impl Kind {
             Self::Bic | Self::Secret { .. } => false,
         }
     }
+}
+
+/// The words before [`Announced::find_secrets`], and how they must stand.
+pub(super) fn secret_words() -> impl Iterator<Item = (&'static str, Standing)> {
+    SECRET_WORDS.iter().map(|(word, kind)| match kind {
+        Kind::Bic => (*word, standing(word)),
+        _ => (*word, Standing::Anywhere),
+    })
+}
+
+/// How a word must stand for [`stands_alone`].
+fn standing(word: &str) -> Standing {
+    if word.is_ascii() { Standing::BeginsWord } else { Standing::Anywhere }
 }
 
 /// Short words must not be part of longer ones; of longer words, what follows may be an ending ("passports",

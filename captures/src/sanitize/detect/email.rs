@@ -1,6 +1,11 @@
 //! E-mail addresses, also those spelled in words ("jo at example dot com").
 
+use std::sync::LazyLock;
+
+use aho_corasick::AhoCorasick;
+
 use super::Finding;
+use super::gate::Standing;
 use crate::sanitize::class::Class;
 
 /// Words in place of an at sign, and of a dot.
@@ -47,12 +52,19 @@ fn local_start(text: &str, at: usize) -> Option<usize> {
     (start < at).then_some(start)
 }
 
+/// One of these is in every text that holds an address spelled in words.
+const SIGNS: [&str; 10] = ["dot", "DOT", "Dot", "[.]", "(.)", "arroba", "(at)", "[at]", "(AT)", "[AT]"];
+
+/// What a gate must open for, so that no address spelled in words is missed.
+pub(super) fn signs() -> impl Iterator<Item = (&'static str, Standing)> {
+    SIGNS.into_iter().map(|sign| (sign, Standing::Anywhere))
+}
+
 /// Whether a text can hold an address spelled in words.
 pub(super) fn may_be_spelled(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    ["dot", "DOT", "Dot", "[.]", "(.)", "arroba", "(at)", "[at]", "(AT)", "[AT]"]
-        .iter()
-        .any(|mark| memchr::memmem::find(bytes, mark.as_bytes()).is_some())
+    static ANY: LazyLock<AhoCorasick> =
+        LazyLock::new(|| AhoCorasick::new(SIGNS).expect("ten short patterns fit any automaton"));
+    ANY.is_match(text)
 }
 
 /// Addresses with words for the signs: `jo [at] example [dot] com`, `jo dot doe at example dot com`, `jo(at)example.com`.

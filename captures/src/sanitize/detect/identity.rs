@@ -3,6 +3,8 @@
 //! Words of letters and digits with single separators between them are read as one candidate and compared with the table
 //! of [`forms`]. Numbers whose form is weak are found behind a telling word only ([`super::announced`]).
 
+use std::sync::LazyLock;
+
 use super::{Finding, after, before};
 use crate::sanitize::class::Class;
 
@@ -18,6 +20,15 @@ const MAX_PIECES: usize = 7;
 
 /// India's tax number has four digits; no form has fewer.
 pub(super) const FEWEST_DIGITS: u32 = 4;
+
+/// The forms that need no telling word, by how many characters they have.
+static SPELLED: LazyLock<[Vec<&Form>; MAX_CHARS + 1]> = LazyLock::new(|| {
+    let mut by_len = [const { Vec::new() }; MAX_CHARS + 1];
+    for form in FORMS.iter().filter(|form| !form.spellings.is_empty()) {
+        by_len[form.slots().map(Slot::width).sum::<usize>()].push(form);
+    }
+    by_len
+});
 
 /// A slot of a form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +106,7 @@ fn longest_from(text: &str, start: usize) -> Option<usize> {
         }
         if digits >= FEWEST_DIGITS
             && is_free_behind(text, stop)
-            && FORMS.iter().any(|form| form.accepts(&text[start..stop], chars.as_slice()))
+            && SPELLED[chars.len].iter().any(|form| form.accepts(&text[start..stop], chars.as_slice()))
         {
             found = Some(stop);
         }

@@ -10,6 +10,7 @@ use super::Finding;
 mod addresses;
 mod births;
 mod cues;
+mod endings;
 mod gazetteer;
 mod glance;
 mod people;

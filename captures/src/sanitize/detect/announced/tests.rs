@@ -1,5 +1,6 @@
 use proptest::prelude::*;
 
+use super::Kind::Secret;
 use super::*;
 
 fn found(text: &str) -> Vec<(Class, &str)> {
@@ -16,6 +17,33 @@ fn the_words_are_in_order() {
     for (word, _) in NUMBER_WORDS.iter().chain(SECRET_WORDS) {
         assert_eq!(*word, word.to_ascii_lowercase());
     }
+}
+
+/// `word` between `head` and `tail`, in three cases.
+fn cases(head: &str, word: &str, tail: &str) -> [String; 3] {
+    let mut chars = word.chars();
+    let title: String = chars.next().map(|c| c.to_ascii_uppercase()).into_iter().chain(chars).collect();
+    [word.to_owned(), word.to_ascii_uppercase(), title].map(|word| format!("{head}{word}{tail}"))
+}
+
+#[test]
+fn the_gates_open_for_every_word() {
+    let secrets = Gate::of(secret_words());
+    let mut shut = Vec::new();
+    for (words, gate) in [(NUMBER_WORDS, &*NUMBERS_GATE), (SECRET_WORDS, &secrets)] {
+        for (word, kind) in words {
+            for (head, tail) in
+                [("", ""), ("my ", ": 1"), ("(", ")"), ("“", "”"), ("\n", "\n"), ("x", "x"), ("ß", "s9")]
+            {
+                let within = head.chars().any(char::is_alphanumeric);
+                let anywhere = matches!(kind, Secret { .. }) || !word.is_ascii();
+                if !within || anywhere {
+                    shut.extend(cases(head, word, tail).into_iter().filter(|text| !gate.is_open(text)));
+                }
+            }
+        }
+    }
+    assert!(shut.is_empty(), "{shut:?}");
 }
 
 #[test]

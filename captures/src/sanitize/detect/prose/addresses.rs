@@ -6,11 +6,11 @@
 //! comes that is no part of an address.
 
 use super::cues::Cues;
+use super::gazetteer::gazetteer;
 use super::streets;
 use super::tokens::{Folded, Shape, Token};
 use crate::sanitize::class::Class;
 use crate::sanitize::detect::Finding;
-use crate::sanitize::words;
 
 mod block;
 
@@ -145,8 +145,7 @@ impl Addresses<'_> {
                 && !self.cues(at).has(Cues::BEFORE)
                 && self.behind(at).is_none()
             {
-                let foreign =
-                    names > 0 && cued && !words::english().contains(self.tokens[at].text(self.text));
+                let foreign = names > 0 && cued && !gazetteer().is_ordinary(self.tokens[at].text(self.text));
                 if !foreign {
                     break;
                 }
@@ -367,7 +366,7 @@ impl Addresses<'_> {
         if last.is_none()
             && i < self.tokens.len()
             && self.tokens[i].shape == Shape::Lower
-            && !words::english().contains(self.tokens[i].text(self.text))
+            && !gazetteer().is_ordinary(self.tokens[i].text(self.text))
         {
             return Some(i);
         }
@@ -419,7 +418,7 @@ impl Addresses<'_> {
                 && !token.text(self.text).chars().any(char::is_lowercase)
                 || self.caseless
                     && token.len() > 2
-                    && (!words::english().contains(token.text(self.text)) || self.behind(i).is_some()))
+                    && (!gazetteer().is_ordinary(token.text(self.text)) || self.behind(i).is_some()))
     }
 
     fn is_cued(&self, i: usize) -> bool {

@@ -2,6 +2,10 @@
 //!
 //! The words stand in `data/cues.txt`, a kind at the beginning of each line. The gazetteer looks them up.
 
+use std::sync::LazyLock;
+
+use super::endings::Endings;
+
 const LISTS: &str = include_str!("data/cues.txt");
 
 /// What a word says about its neighbours: a set of kinds.
@@ -138,7 +142,8 @@ pub(super) fn surname_ending(word: &str) -> bool {
         nejad wicz czyk ellini etti elli ucci azzi asz aitis auskas ytė iene iņš ffy ssy ssen huizen stra \
         sma inski insky ndez guez ález ínez chev chenko kov kova lını nkov ов ова ев ева ин ина ский ская \
         енко ович овна евич евна όπουλος ίδης άκης";
-    word.chars().count() >= 5 && ENDINGS.split(' ').any(|ending| word.ends_with(ending))
+    static BY_LAST: LazyLock<Endings> = LazyLock::new(|| Endings::of(ENDINGS));
+    word.len() >= 5 && BY_LAST.end(word) && word.chars().count() >= 5
 }
 
 /// `McDonald`, `O'Brien`, `MacLeod`, `FitzGerald`, `DeAngelo`.

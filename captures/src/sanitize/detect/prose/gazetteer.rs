@@ -7,28 +7,38 @@ use std::sync::LazyLock;
 
 use super::cues::Cues;
 use super::tokens::Folded;
+use crate::sanitize::words;
 
 /// Front-coded: each line is the length of what it shares with the line before (one digit, base 36), what is known (one
 /// character from `0` on), and the rest.
 const NAMES: &str = include_str!("data/names.txt");
 
-const SLOTS: usize = 1 << 19;
+/// Entries of a bucket: one line of the cache.
+const ROOM: usize = 16;
+
+/// So many that hardly any bucket is full, in about a megabyte.
+const BUCKETS: usize = 20_000;
 const CUE_SLOTS: usize = 1 << 12;
-const FILTER_BITS: usize = 1 << 19;
+const LOWER_FILTER: usize = 1 << 13;
+const CUE_FILTER: usize = 1 << 8;
 
 /// What the lists know about a word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Known(u8);
 
-/// The lists, compiled at first use.
+/// The lists, compiled at first use, and the ordinary words of English beside them, so that a word is looked up once.
 pub(super) struct Gazetteer {
-    /// Open addressing: 26 bits of tag, six of knowledge; zero is free.
-    slots: Vec<u32>,
-    /// A bit for each word to be known in lower case: small enough for the nearest cache.
-    lower: Vec<u64>,
-    /// Open addressing, as `slots`: a whole tag, zero when free, and the cues.
+    /// An entry is 25 bits of tag and seven of knowledge; zero is free. What finds no room goes to the next bucket.
+    buckets: Vec<[u32; ROOM]>,
+    /// The words to be known in lower case: small enough for a near cache.
+    lower: Filter,
+    cued: Filter,
+    /// Open addressing: a whole tag, zero when free, and the cues.
     cues: Vec<(u32, Cues)>,
 }
+
+/// A set of hashes that has a few more than were put in: three bits of one word each (a blocked Bloom filter).
+struct Filter(Vec<u64>);
 
 /// The gazetteer.
 pub(super) fn gazetteer() -> &'static Gazetteer {
@@ -47,10 +57,23 @@ impl Known {
     const OTHER: u8 = 16;
     /// With `GIVEN`, a name in lower case, too; with `SURNAME` alone, a frequent one.
     const GOOD: u8 = 32;
+    /// An ordinary word of English. Only what is written in ASCII letters has it.
+    const ENGLISH: u8 = 64;
+    const ALL: u8 = 127;
 
-    /// Anything at all.
+    /// Anything but that it is an ordinary word.
     pub(super) fn any(self) -> bool {
-        self.0 != 0
+        self.0 & !Self::ENGLISH != 0
+    }
+
+    /// In no list.
+    pub(super) fn is_strange(self) -> bool {
+        self == Self::NOTHING
+    }
+
+    /// An ordinary word of English.
+    fn english(self) -> bool {
+        self.0 & Self::ENGLISH != 0
     }
 
     /// A given name.
@@ -104,55 +127,66 @@ impl Known {
 impl Gazetteer {
     fn build() -> Self {
         let mut gazetteer = Self {
-            slots: vec![0; SLOTS],
-            lower: vec![0; FILTER_BITS / 64],
+            buckets: vec![[0; ROOM]; BUCKETS],
+            lower: Filter(vec![0; LOWER_FILTER]),
+            cued: Filter(vec![0; CUE_FILTER]),
             cues: vec![(0, Cues::NONE); CUE_SLOTS],
         };
         Cues::for_each(|word, cue| gazetteer.insert_cue(word, cue));
-        let mut word = String::new();
-        for line in NAMES.lines() {
-            let mut chars = line.chars();
-            let (Some(shared), Some(known)) = (chars.next().and_then(|c| c.to_digit(36)), chars.next())
-            else {
-                continue;
-            };
-            let cut = word.char_indices().nth(shared as usize).map_or(word.len(), |(i, _)| i);
-            word.truncate(cut);
-            word.push_str(chars.as_str());
-            gazetteer.insert(&word, Known(known as u8 - b'0'));
-        }
+        for_each_name(|word, known| gazetteer.insert(word, known));
+        words::for_each_english(|word| {
+            if word.bytes().all(|b| b.is_ascii_alphabetic()) {
+                gazetteer.add(hash(word.as_bytes()), Known(Known::ENGLISH));
+            }
+        });
         gazetteer
     }
 
     fn insert(&mut self, word: &str, known: Known) {
-        let folded = Folded::of(word);
-        let hash = hash(folded.as_str().as_bytes());
-        let mut slot = hash as usize % SLOTS;
-        while self.slots[slot] != 0 {
-            slot = (slot + 1) % SLOTS;
-        }
-        self.slots[slot] = tag(hash) | u32::from(known.0);
+        let hash = hash(Folded::of(word).as_str().as_bytes());
+        self.add(hash, known);
         if known.in_lower_case() {
-            let bit = filter_bit(hash);
-            self.lower[bit / 64] |= 1 << (bit % 64);
+            self.lower.insert(hash);
+        }
+    }
+
+    /// What is said first of a name holds; that it is a word is said besides.
+    fn add(&mut self, hash: u64, known: Known) {
+        let mut bucket = bucket(hash);
+        loop {
+            for entry in &mut self.buckets[bucket] {
+                if *entry == 0 {
+                    *entry = tag(hash) | u32::from(known.0);
+                    return;
+                }
+                if *entry & !u32::from(Known::ALL) == tag(hash) {
+                    *entry |= u32::from(known.0 & Known::ENGLISH);
+                    return;
+                }
+            }
+            bucket = (bucket + 1) % BUCKETS;
         }
     }
 
     fn insert_cue(&mut self, word: &str, cue: Cues) {
         let hash = hash(Folded::of(word).as_str().as_bytes());
+        self.cued.insert(hash);
         let mut slot = hash as usize % CUE_SLOTS;
-        while self.cues[slot].0 != 0 && self.cues[slot].0 != tag(hash) {
+        while self.cues[slot].0 != 0 && self.cues[slot].0 != cue_tag(hash) {
             slot = (slot + 1) % CUE_SLOTS;
         }
-        self.cues[slot] = (tag(hash), self.cues[slot].1.and(cue));
+        self.cues[slot] = (cue_tag(hash), self.cues[slot].1.and(cue));
     }
 
-    /// What the word at `start..end` of `text` says about its neighbours.
-    pub(super) fn cues(&self, text: &str, start: usize, end: usize) -> Cues {
-        let hash = hash_in(text, start, end);
+    /// What a word says about its neighbours.
+    pub(super) fn cues(&self, word: WordHash) -> Cues {
+        let hash = word.0;
+        if !self.cued.contains(hash) {
+            return Cues::NONE;
+        }
         let mut slot = hash as usize % CUE_SLOTS;
         while self.cues[slot].0 != 0 {
-            if self.cues[slot].0 == tag(hash) {
+            if self.cues[slot].0 == cue_tag(hash) {
                 return self.cues[slot].1;
             }
             slot = (slot + 1) % CUE_SLOTS;
@@ -160,54 +194,118 @@ impl Gazetteer {
         Cues::NONE
     }
 
-    /// What is known about the word at `start..end` of `text`, in any case.
-    pub(super) fn get(&self, text: &str, start: usize, end: usize) -> Known {
-        self.find(hash_in(text, start, end))
-    }
-
-    /// As [`Self::get`], for a word of ASCII letters.
-    pub(super) fn get_ascii(&self, text: &str, start: usize, end: usize) -> Known {
-        self.find(hash_ascii(text.as_bytes(), start, end))
+    /// What is known about a word in any case.
+    pub(super) fn get(&self, word: WordHash) -> Known {
+        self.find(word.0)
     }
 
     /// As [`Self::get`], for a word in lower case: only names that are no ordinary words are known, and cues.
-    pub(super) fn lower(&self, text: &str, start: usize, end: usize) -> Known {
-        self.find_lower(hash_in(text, start, end))
-    }
-
-    /// As [`Self::lower`], for a word of ASCII letters.
-    pub(super) fn lower_ascii(&self, text: &str, start: usize, end: usize) -> Known {
-        self.find_lower(hash_ascii(text.as_bytes(), start, end))
-    }
-
-    fn find_lower(&self, hash: u64) -> Known {
-        let bit = filter_bit(hash);
-        if self.lower[bit / 64] & 1 << (bit % 64) == 0 {
+    pub(super) fn lower(&self, word: WordHash) -> Known {
+        if !self.lower.contains(word.0) {
             return Known::NOTHING;
         }
-        let known = self.find(hash);
+        let known = self.find(word.0);
         if known.in_lower_case() { known } else { Known::NOTHING }
     }
 
+    /// Whether `word`, of which `known` was found, is an ordinary word of English.
+    pub(super) fn is_ordinary_as(&self, word: &str, known: Known) -> bool {
+        match word.bytes().all(|b| b.is_ascii_alphabetic()) {
+            true => known.english(),
+            false => words::english().contains(word),
+        }
+    }
+
+    /// Whether `word` is an ordinary word of English, in any case.
+    pub(super) fn is_ordinary(&self, word: &str) -> bool {
+        match word.bytes().all(|b| b.is_ascii_alphabetic()) {
+            true => self.find(hash_ascii(word.as_bytes(), 0, word.len())).english(),
+            false => words::english().contains(word),
+        }
+    }
+
     fn find(&self, hash: u64) -> Known {
-        let mut slot = hash as usize % SLOTS;
+        let (mut bucket, tag) = (bucket(hash), tag(hash));
         loop {
-            match self.slots[slot] {
-                0 => return Known::NOTHING,
-                entry if entry & !63 == tag(hash) => return Known((entry & 63) as u8),
-                _ => slot = (slot + 1) % SLOTS,
+            // All at once, without a branch for each.
+            let known = self.buckets[bucket].iter().fold(0, |known, entry| {
+                let same = entry & !u32::from(Known::ALL) == tag;
+                known | if same { *entry } else { 0 }
+            });
+            if known != 0 || self.buckets[bucket][ROOM - 1] == 0 {
+                return Known(known as u8 & Known::ALL);
             }
+            bucket = (bucket + 1) % BUCKETS;
         }
     }
 }
 
-/// The high bits; never zero, which is a free slot.
-fn tag(hash: u64) -> u32 {
-    (hash >> 32) as u32 & !63 | 64
+/// Calls `each` with every name of the list.
+fn for_each_name(mut each: impl FnMut(&str, Known)) {
+    let mut word = String::new();
+    for line in NAMES.lines() {
+        let mut chars = line.chars();
+        let (Some(shared), Some(known)) = (chars.next().and_then(|c| c.to_digit(36)), chars.next()) else {
+            continue;
+        };
+        let cut = word.char_indices().nth(shared as usize).map_or(word.len(), |(i, _)| i);
+        word.truncate(cut);
+        word.push_str(chars.as_str());
+        each(&word, Known(known as u8 - b'0'));
+    }
 }
 
-fn filter_bit(hash: u64) -> usize {
-    (hash >> 20) as usize % FILTER_BITS
+fn bucket(hash: u64) -> usize {
+    (((hash >> 32) * BUCKETS as u64) >> 32) as usize
+}
+
+/// The low bits, which do not choose the bucket.
+fn tag(hash: u64) -> u32 {
+    hash as u32 & !u32::from(Known::ALL)
+}
+
+/// The high bits; never zero, which is a free slot.
+fn cue_tag(hash: u64) -> u32 {
+    (hash >> 32) as u32 | 1
+}
+
+// === impl Filter ===
+
+impl Filter {
+    fn insert(&mut self, hash: u64) {
+        let at = self.at(hash);
+        self.0[at] |= Self::bits(hash);
+    }
+
+    fn contains(&self, hash: u64) -> bool {
+        self.0[self.at(hash)] & Self::bits(hash) == Self::bits(hash)
+    }
+
+    fn at(&self, hash: u64) -> usize {
+        (hash >> 40) as usize % self.0.len()
+    }
+
+    fn bits(hash: u64) -> u64 {
+        1 << (hash >> 22 & 63) | 1 << (hash >> 28 & 63) | 1 << (hash >> 34 & 63)
+    }
+}
+
+// === impl WordHash ===
+
+/// A word, as all lists look for it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct WordHash(u64);
+
+impl WordHash {
+    /// Of the word at `start..end` of `text`.
+    pub(super) fn of(text: &str, start: usize, end: usize) -> Self {
+        Self(hash_in(text, start, end))
+    }
+
+    /// The same, for a word of ASCII letters.
+    pub(super) fn of_ascii(text: &str, start: usize, end: usize) -> Self {
+        Self(hash_ascii(text.as_bytes(), start, end))
+    }
 }
 
 /// Hashes a word as its folded form.
@@ -252,4 +350,48 @@ fn mix(state: u64, chunk: u64) -> u64 {
 
 fn finish(state: u64) -> u64 {
     mix(state, 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use super::*;
+
+    fn known(word: &str) -> Known {
+        gazetteer().get(WordHash::of(word, 0, word.len()))
+    }
+
+    #[test]
+    fn every_name_is_known_as_what_the_list_says() {
+        let mut first = HashMap::new();
+        for_each_name(|word, known| {
+            first.entry(Folded::of(word).as_str().to_owned()).or_insert(known.0);
+        });
+        let wrong = first.iter().filter(|(word, says)| known(word).0 & !Known::ENGLISH != **says).count();
+        assert_eq!((wrong, first.len() > 180_000), (0, true));
+    }
+
+    #[test]
+    fn a_word_is_ordinary_when_the_list_of_english_has_it() {
+        let mut wrong = 0;
+        words::for_each_english(|word| wrong += u32::from(!gazetteer().is_ordinary(word)));
+        for_each_name(|word, _| {
+            let (listed, known) = (words::english().contains(word), known(word));
+            wrong += u32::from(gazetteer().is_ordinary(word) != listed);
+            wrong += u32::from(gazetteer().is_ordinary_as(word, known) != listed);
+        });
+        assert_eq!(wrong, 0);
+    }
+
+    #[test]
+    fn only_names_that_are_nothing_else_are_known_in_lower_case() {
+        let mut wrong = 0;
+        for_each_name(|word, _| {
+            let hash = WordHash::of(word, 0, word.len());
+            let (lower, any) = (gazetteer().lower(hash), gazetteer().get(hash));
+            wrong += u32::from(lower != if any.in_lower_case() { any } else { Known::NOTHING });
+        });
+        assert_eq!(wrong, 0);
+    }
 }

@@ -3,8 +3,7 @@
 //! Letters, capitals and digits of a block become bits of a word, so that whole words are stepped over without looking
 //! at their bytes. Only capitalised words and the words of the gazetteer's filter cost more.
 
-use super::gazetteer::Gazetteer;
-use crate::sanitize::words;
+use super::gazetteer::{Gazetteer, WordHash};
 
 const BLOCK: usize = 64;
 
@@ -57,13 +56,12 @@ pub(super) fn is_worth_reading(text: &str, gazetteer: &Gazetteer) -> bool {
                 seen.names |= if len < 4 {
                     is_short_cue(&bytes[start..start + len])
                 } else {
-                    gazetteer.lower_ascii(text, start, start + len).any()
+                    gazetteer.lower(WordHash::of_ascii(text, start, start + len)).any()
                 };
             } else if len > 1 {
                 seen.capitals = true;
-                let known = gazetteer.get_ascii(text, start, start + len);
-                seen.names |=
-                    known.name() || !known.any() && !words::english().contains(&text[start..start + len]);
+                let known = gazetteer.get(WordHash::of_ascii(text, start, start + len));
+                seen.names |= known.name() || known.is_strange();
             }
             if seen.names {
                 return true;

@@ -5,10 +5,10 @@
 //! with a surname or behind `Dear`, and a word that no list knows where the sentence says so.
 
 use super::cues::{Cues, surname_ending, surname_prefix};
+use super::gazetteer::gazetteer;
 use super::tokens::{Folded, Shape, Token};
 use crate::sanitize::class::Class;
 use crate::sanitize::detect::Finding;
-use crate::sanitize::words;
 
 mod context;
 
@@ -168,9 +168,12 @@ impl People<'_> {
         i > 0 && self.gap(i) == " " && given(&self.tokens[i - 1]) && !self.tokens[i].cues.has(Cues::SENTENCE)
     }
 
-    /// Whether the words before leave no doubt that a name follows. The first checks are there for speed.
+    /// Whether the words before leave no doubt that a name follows. The first checks are there for speed: only a title
+    /// and the word `name` bring so much.
     fn is_led(&self, i: usize) -> bool {
-        i > 0 && {
+        let sure =
+            self.cues_before(i, 1).has(Cues::TITLE.and(Cues::NAME)) || self.cues_before(i, 2).has(Cues::NAME);
+        sure && {
             let before = &self.tokens[i - 1];
             (before.known.any() || before.len() <= 4 || before.is_capital()) && self.lead(i) >= ENOUGH
         }
@@ -182,10 +185,14 @@ impl People<'_> {
             return token.ordinary;
         }
         let word = token.text(self.text);
-        words::english().contains(word)
-            || word.strip_suffix('s').is_some_and(|singular| {
-                self.tokens[i].shape == Shape::Lower && words::english().contains(singular)
-            })
+        let gazetteer = gazetteer();
+        if token.is_capital() {
+            return gazetteer.is_ordinary_as(word, token.known);
+        }
+        gazetteer.is_ordinary(word)
+            || word
+                .strip_suffix('s')
+                .is_some_and(|singular| token.shape == Shape::Lower && gazetteer.is_ordinary(singular))
     }
 
     /// `Soooo`, `Hmm`, `Thx`: drawn out, or without a vowel.

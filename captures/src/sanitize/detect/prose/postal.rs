@@ -1,9 +1,9 @@
 //! Postal codes: behind words that announce one, and forms that hardly anything else has.
 
+use super::gazetteer::gazetteer;
 use super::tokens::{Folded, Shape, Token};
 use crate::sanitize::class::Class;
 use crate::sanitize::detect::Finding;
-use crate::sanitize::words;
 
 /// Words back in which `zip` or `postal code` is looked for.
 const REACH: usize = 5;
@@ -185,7 +185,7 @@ fn follows_town(text: &str, tokens: &[Token], i: usize) -> bool {
             matches!(
                 word.as_str(),
                 "de" | "la" | "del" | "do" | "da" | "of" | "an" | "am" | "der" | "le" | "les" | "di" | "sur"
-            ) || !words::english().contains(word.as_str())
+            ) || !gazetteer().is_ordinary(word.as_str())
         };
         if !town {
             return false;

@@ -1,12 +1,17 @@
 //! Streets told by their own form, and the words that announce an address.
 
+use std::sync::LazyLock;
+
+use super::endings::Endings;
+
 /// A street as one word: `Hauptstrasse`, `Nybyvägen`, `Koskikatu`.
 pub(super) fn one_word(word: &str) -> bool {
     const ENDINGS: &str = "strasse straße str gasse platz allee damm ufer steig gatan vägen gränd stigen torget plan gata veien \
         vegen gate vei svei vej gade allé stien katu tie kuja polku raitti straat laan weg plein gracht kade \
         dijk singel dreef steeg pad stræti braut gerði vegur tún utca brug markt hof wijk straede stræde \
         bakken parken tänav iela gatve ulitsa ulice weide rade ring";
-    word.chars().count() >= 6 && ENDINGS.split(' ').any(|ending| word.ends_with(ending))
+    static BY_LAST: LazyLock<Endings> = LazyLock::new(|| Endings::of(ENDINGS));
+    word.len() >= 6 && BY_LAST.end(word) && word.chars().count() >= 6
 }
 
 /// A word or two that say that an address follows.

@@ -1,9 +1,8 @@
 //! Words and numbers of a text, with what the gazetteer knows about them.
 
 use super::cues::Cues;
-use super::gazetteer::{Gazetteer, Known};
+use super::gazetteer::{Gazetteer, Known, WordHash};
 use super::glance::is_short_cue;
-use crate::sanitize::words;
 
 /// How a token is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,7 +101,7 @@ pub(super) fn read(text: &str, gazetteer: &Gazetteer, tokens: &mut Vec<Token>) -
                 start,
                 end: at,
                 shape: shape_of_tagged(bytes, start, at, Shape::Lower),
-                cues: gazetteer.cues(text, start, at),
+                cues: gazetteer.cues(WordHash::of_ascii(text, start, at)),
                 ..NO_TOKEN
             });
             continue;
@@ -124,9 +123,6 @@ pub(super) fn read(text: &str, gazetteer: &Gazetteer, tokens: &mut Vec<Token>) -
             _ => shape(&text[start..token.end]),
         };
         token.shape = shape_of_tagged(bytes, start, token.end, token.shape);
-        if !matches!(token.shape, Shape::Number | Shape::Code | Shape::Tag) {
-            token.cues = gazetteer.cues(text, token.start, token.end);
-        }
         match token.shape {
             Shape::Number | Shape::Code => overview.digits = true,
             Shape::Tag => {
@@ -134,15 +130,20 @@ pub(super) fn read(text: &str, gazetteer: &Gazetteer, tokens: &mut Vec<Token>) -
                     at += text[at..].find(char::is_whitespace).unwrap_or(text.len() - at);
                 }
             }
-            Shape::Initial => overview.capitals = true,
-            Shape::Lower => {
-                token.known = gazetteer.lower(text, token.start, token.end);
-                overview.names |= token.known.any();
-            }
-            Shape::Title | Shape::Upper => {
-                overview.capitals = true;
-                token.known = gazetteer.get(text, token.start, token.end);
-                token.ordinary = !token.known.any() && words::english().contains(token.text(text));
+            Shape::Initial | Shape::Lower | Shape::Title | Shape::Upper => {
+                let word = WordHash::of(text, token.start, token.end);
+                token.cues = gazetteer.cues(word);
+                if token.shape == Shape::Lower {
+                    token.known = gazetteer.lower(word);
+                    overview.names |= token.known.any();
+                } else {
+                    overview.capitals = true;
+                }
+                if token.is_capital() {
+                    token.known = gazetteer.get(word);
+                    token.ordinary =
+                        !token.known.any() && gazetteer.is_ordinary_as(token.text(text), token.known);
+                }
             }
         }
         tokens.push(token);

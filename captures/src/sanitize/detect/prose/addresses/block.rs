@@ -2,8 +2,8 @@
 
 use super::Addresses;
 use crate::sanitize::detect::prose::cues::Cues;
+use crate::sanitize::detect::prose::gazetteer::gazetteer;
 use crate::sanitize::detect::prose::tokens::Shape;
-use crate::sanitize::words;
 
 /// Parts behind the core: flat, town, region, country, postal code, with some to spare.
 const MOST_PARTS: usize = 14;
@@ -52,13 +52,13 @@ impl Addresses<'_> {
         token.shape == Shape::Lower
             && (2..=3).contains(&token.len())
             && matches!(self.gap(i), " " | ", ")
-            && !words::english().contains(token.text(self.text))
+            && !gazetteer().is_ordinary(token.text(self.text))
     }
 
     /// A code behind one short word in lower case that ends a line: `ASKER nan 1386`.
     fn postal_behind(&self, i: usize) -> Option<usize> {
         let next = self.tokens.get(i + 1)?;
-        let short = self.tokens[i].len() <= 3 && !words::english().contains(self.tokens[i].text(self.text));
+        let short = self.tokens[i].len() <= 3 && !gazetteer().is_ordinary(self.tokens[i].text(self.text));
         let code = next.has_digit() && self.is_postal_part(i + 1) && self.gap(i + 1).trim().is_empty();
         let ends =
             self.text[next.end..].trim_start_matches([' ', '.']).chars().next().is_none_or(|c| c == '\n');
@@ -113,7 +113,7 @@ impl Addresses<'_> {
                 next.shape == Shape::Lower
                     && matches!(self.gap(i + 1), " ")
                     && !self.cues(i + 1).has(Cues::JOINT)
-                    && words::english().contains(next.text(self.text))
+                    && gazetteer().is_ordinary(next.text(self.text))
                     && !self.caseless
             })
     }
