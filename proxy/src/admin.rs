@@ -16,6 +16,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use pingora::server::{ListenFds, ShutdownWatch};
 use pingora::services::Service;
+use serde::Serialize;
 use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, watch};
 
@@ -24,6 +25,7 @@ use crate::failure::Failure;
 use crate::flight::Asker;
 use crate::ledger::Ledger;
 use crate::lifecycle::Phase;
+use crate::shipper::{Account, Dock};
 
 /// Connections at a time: scrapers and probes, not traffic.
 const MAX_CONNECTIONS: usize = 64;
@@ -46,6 +48,16 @@ pub(crate) struct FrontDesk {
     recording: Arc<AtomicBool>,
     phases: watch::Receiver<Phase>,
     controls: Controls,
+    dock: Option<Dock>,
+}
+
+/// What becomes of what passes.
+#[derive(Serialize)]
+struct RecordingPage {
+    recording: bool,
+    recorder_up: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shipping: Option<Account>,
 }
 
 // === impl Admin ===
@@ -57,8 +69,9 @@ impl Admin {
         recording: Arc<AtomicBool>,
         phases: watch::Receiver<Phase>,
         controls: Controls,
+        dock: Option<Dock>,
     ) -> Admin {
-        let desk = FrontDesk { ledger, recording, phases, controls };
+        let desk = FrontDesk { ledger, recording, phases, controls, dock };
         Admin { listener: Some(listener), desk: Arc::new(desk) }
     }
 
@@ -193,7 +206,10 @@ impl FrontDesk {
         let on = self.recording.load(Ordering::Relaxed);
         let up = self.ledger.recorder_up.get() == 1;
         let status = if on && !up { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
-        respond(status, JSON, format!("{{\"recording\":{on},\"recorder_up\":{up}}}\n"))
+        let page =
+            RecordingPage { recording: on, recorder_up: up, shipping: self.dock.as_ref().map(Dock::account) };
+        let json = serde_json::to_string(&page).unwrap_or_default();
+        respond(status, JSON, format!("{json}\n"))
     }
 
     fn switch(&self, on: bool) -> Response<Full<Bytes>> {

@@ -71,6 +71,10 @@ pub struct Args {
     /// UNDERSTUDY_CAPTURE_KEY) they are not encrypted
     #[arg(long, value_name = "FILE", env = "UNDERSTUDY_CAPTURE_KEY_FILE", help_heading = "Recording")]
     pub capture_key_file: Option<PathBuf>,
+    /// Ship closed segments there and delete them here once they are safe: s3://BUCKET/PREFIX/, gs://, az://, or a
+    /// directory. With --flight-recorder, frozen captures. Credentials come from the environment
+    #[arg(long, value_name = "URL", env = "UNDERSTUDY_SHIP", help_heading = "Recording")]
+    pub ship: Option<PathBuf>,
     /// Start with recording off; POST /recording/on turns it on
     #[arg(long, env = "UNDERSTUDY_NO_RECORD", help_heading = "Recording")]
     pub no_record: bool,
@@ -86,6 +90,11 @@ pub struct Args {
     #[command(flatten)]
     pub flight: FlightFlags,
 
+    /// Export metrics also under the names that alerts of the sentiment service ask for (http_requests_total,
+    /// mlops_prediction_confidence, ...); they count what reaches the recorder
+    #[arg(long, env = "UNDERSTUDY_COMPAT_METRICS", help_heading = "Recording")]
+    pub compat_metrics: bool,
+
     /// Largest request or response body to record; larger ones are counted `over_limit`
     #[arg(long, value_name = "BYTES", env = "UNDERSTUDY_MAX_BODY", default_value = "1MiB", value_parser = size, help_heading = "Limits")]
     pub max_body: u64,
@@ -95,7 +104,8 @@ pub struct Args {
     /// Memory of the process; beyond it requests go by unrecorded, counted `queue_full`. No limit unless given
     #[arg(long, value_name = "BYTES", env = "UNDERSTUDY_MEMORY_LIMIT", value_parser = size, help_heading = "Limits")]
     pub memory_limit: Option<u64>,
-    /// Bytes of all files in CAPTURES; beyond it requests go by unrecorded, counted `io_error`. No limit unless given
+    /// Bytes of all files in CAPTURES; beyond it requests go by unrecorded, counted `io_error`. No limit unless given;
+    /// 1GiB with --ship
     #[arg(long, value_name = "BYTES", env = "UNDERSTUDY_DISK_LIMIT", value_parser = size, help_heading = "Limits")]
     pub disk_limit: Option<u64>,
     /// Share of one core for the recorder's thread, (0, 1]; beyond it exchanges are counted `queue_full`
@@ -113,9 +123,9 @@ pub struct Args {
     /// Longest time that an exchange stays unwritten
     #[arg(long, value_name = "TIME", env = "UNDERSTUDY_FLUSH_INTERVAL", default_value = "1s", value_parser = duration, help_heading = "Limits")]
     pub flush_interval: Duration,
-    /// Size at which a new segment is begun
-    #[arg(long, value_name = "BYTES", env = "UNDERSTUDY_SEGMENT_BYTES", default_value = "64MiB", value_parser = size, help_heading = "Limits")]
-    pub segment_bytes: u64,
+    /// Size at which a new segment is begun; 64MiB, or 8MiB with --ship
+    #[arg(long, value_name = "BYTES", env = "UNDERSTUDY_SEGMENT_BYTES", value_parser = size, help_heading = "Limits")]
+    pub segment_bytes: Option<u64>,
     /// Age at which a new segment is begun
     #[arg(long, value_name = "TIME", env = "UNDERSTUDY_SEGMENT_AGE", default_value = "5m", value_parser = duration, help_heading = "Limits")]
     pub segment_age: Duration,

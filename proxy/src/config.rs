@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use understudy_captures::{CaptureKey, Key, Policy};
+use understudy_store::Shelf;
 
 use crate::args::Args;
 use crate::failure::Failure;
@@ -39,6 +40,10 @@ pub struct Config {
     pub max_body: usize,
     /// What the flight recorder keeps, when it is on.
     pub flight: Option<FlightPlan>,
+    /// Where closed segments are shipped.
+    pub ship: Option<Shelf>,
+    /// Whether metrics are exported under the names of existing alerts, too.
+    pub compat_metrics: bool,
     /// What recording may use.
     pub limits: Limits,
     /// What waits for the recorder.
@@ -93,6 +98,13 @@ pub struct Store {
 /// Environment variable that may hold the key itself.
 const KEY_VARIABLE: &str = "UNDERSTUDY_KEY";
 
+/// Size of a segment,
+const LARGE_SEGMENT: u64 = 64 << 20;
+/// and of one that is shipped.
+const SHIPPED_SEGMENT: u64 = 8 << 20;
+/// What may wait for a store that is gone.
+const SHIPPING_DISK: u64 = 1 << 30;
+
 /// What an idle sidecar takes, about.
 const OWN_MEMORY: u64 = 16 << 20;
 
@@ -130,10 +142,15 @@ impl Config {
                 args.recorder_cpu
             ));
         }
-        if args.flush_interval.is_zero() || args.segment_age.is_zero() || args.segment_bytes == 0 {
+        if args.flush_interval.is_zero() || args.segment_age.is_zero() || args.segment_bytes == Some(0) {
             return usage("--flush-interval, --segment-age and --segment-bytes must not be 0".to_owned());
         }
-        let sources = Sources { flags: args.what, rules_file: args.rules, policy_file: args.policy };
+        let sources = Sources {
+            flags: args.what,
+            rules_file: args.rules,
+            policy_file: args.policy,
+            compat_metrics: args.compat_metrics,
+        };
         let rules = sources.flags.checked(sources.rules_file.as_deref())?;
         let upstream = resolve(&args.upstream)?;
         for (flag, address) in [("--listen", args.listen), ("--admin", args.admin)] {
@@ -145,6 +162,9 @@ impl Config {
         }
         if args.listen.port() != 0 && same_socket(args.listen, args.admin) {
             return usage(format!("--listen and --admin are both {}; give them two ports", args.listen));
+        }
+        if args.compat_metrics {
+            rules.show_all().map_err(Failure::Usage)?;
         }
         let farewell = Farewell { linger: args.linger, drain: args.drain, budget: args.shutdown_budget };
         if farewell.linger + farewell.drain + SMALLEST_FLUSH > farewell.budget {
@@ -158,6 +178,16 @@ impl Config {
         // A ring of few long segments would keep far more than was asked for, or far less.
         let shortest_age = flight.as_ref().map(|plan| plan.span / 4);
         let segment_age = shortest_age.map_or(args.segment_age, |age| age.min(args.segment_age));
+        let ship = match &args.ship {
+            None => None,
+            Some(url) => Some(Shelf::new(url).map_err(|error| Failure::Usage(format!("--ship: {error}")))?),
+        };
+        let disk = args.disk_limit.or(ship.is_some().then_some(SHIPPING_DISK));
+        // A segment is held in memory while it is put.
+        let usual = if ship.is_some() { SHIPPED_SEGMENT } else { LARGE_SEGMENT };
+        let segment_bytes = args.segment_bytes.unwrap_or(usual);
+        let segment_bytes =
+            flight.as_ref().map_or(segment_bytes, |plan| segment_bytes.min(plan.bytes / 8 + 1));
         let policy = policy(sources.policy_file.as_deref())?;
         Ok(Config {
             listen: args.listen,
@@ -170,16 +200,14 @@ impl Config {
             sources,
             max_body: clamp(args.max_body),
             flight,
-            limits: Limits {
-                memory: args.memory_limit,
-                disk: args.disk_limit,
-                recorder_cpu: args.recorder_cpu,
-            },
+            ship,
+            compat_metrics: args.compat_metrics,
+            limits: Limits { memory: args.memory_limit, disk, recorder_cpu: args.recorder_cpu },
             queue: QueueLimits { batches: args.queue, bytes: clamp(args.buffer) },
             store: Store {
                 dir: args.captures,
                 flush_interval: args.flush_interval,
-                segment_bytes: args.segment_bytes,
+                segment_bytes,
                 segment_age,
                 pod: args.pod,
                 node: args.node,

@@ -84,6 +84,22 @@ pub(crate) enum Exclusion {
 // === impl Rules ===
 
 impl Rules {
+    /// Whether every request reaches the recorder's thread, apart from excluded paths.
+    ///
+    /// # Errors
+    ///
+    /// The way out.
+    pub(crate) fn show_all(&self) -> Result<(), String> {
+        if self.sampling.by == SampleBy::Connection && self.sampling.share < 1.0 {
+            return Err(
+                "--compat-metrics would count a sample of the connections: sample by a header or the path \
+                        (--sample-by), which counts before it samples"
+                    .to_owned(),
+            );
+        }
+        Ok(())
+    }
+
     /// What data threads decide.
     pub(crate) fn scope(&self, max_body: usize) -> Scope {
         let sample = if self.sampling.by == SampleBy::Connection { self.sampling.share } else { 1.0 };

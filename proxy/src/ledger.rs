@@ -45,6 +45,14 @@ pub(crate) struct Ledger {
     pub(crate) ring_bytes: IntGauge,
     /// Segments that the ring gave up.
     pub(crate) ring_deleted: IntCounter,
+    /// Segments shipped, and deleted here.
+    pub(crate) shipped_segments: IntCounter,
+    /// Their bytes.
+    pub(crate) shipped_bytes: IntCounter,
+    /// Attempts that failed.
+    pub(crate) ship_failures: IntCounter,
+    /// Closed segments that wait to be shipped.
+    pub(crate) ship_waiting: IntGauge,
     excluded: IntCounterVec,
     shed: IntCounterVec,
     reloads: IntCounterVec,
@@ -187,6 +195,17 @@ impl Ledger {
                 "understudy_proxy_ring_deleted_total",
                 "Segments deleted from the flight recorder's ring because it was too old or too large.",
             ),
+            shipped_segments: declare.counter(
+                "understudy_proxy_shipped_segments_total",
+                "Segments that are safe in the store and were deleted here.",
+            ),
+            shipped_bytes: declare.counter("understudy_proxy_shipped_bytes_total", "Bytes of shipped segments."),
+            ship_failures: declare.counter(
+                "understudy_proxy_ship_failures_total",
+                "Attempts to ship that failed; the segments wait, it is tried again after a pause.",
+            ),
+            ship_waiting: declare
+                .gauge("understudy_proxy_ship_waiting_segments", "Closed segments that wait to be shipped."),
             excluded,
             shed,
             reloads,
@@ -243,6 +262,11 @@ impl Ledger {
                 .gauge("understudy_proxy_recorder_up", "1 while the recorder can write to the captures directory."),
             registry: declare.0,
         }
+    }
+
+    /// Shows one more metric on the page.
+    pub(crate) fn register<C: prometheus::core::Collector + Clone + 'static>(&self, collector: &C) {
+        self.registry.register(Box::new(collector.clone())).expect(DECLARED_WELL);
     }
 
     /// Counts `n` requests that were seen and will not be written.

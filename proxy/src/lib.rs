@@ -11,7 +11,9 @@
 //! - `batch`, `handover`: exchanges on their way to the recorder, bounded; what has no room is dropped and counted.
 //! - `recorder`: sanitizes and writes, on a thread of its own.
 //! - [`flight`]: a bounded ring of segments, and captures frozen out of it.
+//! - `shipper`: closed segments on their way to a store.
 //! - `gate`, [`thrift`]: recording stays within memory, disk and CPU; `inventory`: what lies on disk.
+//! - `compat`: metrics under the names that existing alerts ask for.
 //! - `ledger`: accounts for every request; `admin` shows it.
 //!
 //! ```text
@@ -35,6 +37,7 @@ pub mod thrift;
 mod admin;
 mod batch;
 mod clock;
+mod compat;
 mod data;
 mod desk;
 mod gate;
@@ -43,6 +46,7 @@ mod inventory;
 mod ledger;
 mod recorder;
 mod relay;
+mod shipper;
 mod tap;
 
 pub use args::Args;

@@ -31,6 +31,8 @@ pub struct Sources {
     pub rules_file: Option<PathBuf>,
     /// The policy, unless it is the built-in one.
     pub policy_file: Option<PathBuf>,
+    /// Rules must let every request reach the recorder, which counts it.
+    pub compat_metrics: bool,
 }
 
 /// What the recorder works by.
@@ -95,6 +97,9 @@ impl Reloader {
 
     fn attempt(&self) -> Result<String, Failure> {
         let rules = self.sources.flags.checked(self.sources.rules_file.as_deref())?;
+        if self.sources.compat_metrics {
+            rules.show_all().map_err(Failure::Usage)?;
+        }
         let policy = config::policy(self.sources.policy_file.as_deref())?;
         let scope = rules.scope(self.max_body);
         let bylaws = Bylaws::new(policy, rules, &self.key, &self.origin);

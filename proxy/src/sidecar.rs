@@ -12,6 +12,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::AtomicBool;
+use std::sync::mpsc::Receiver;
 use std::sync::{Arc, OnceLock};
 
 use pingora::server::configuration::ServerConf;
@@ -34,6 +35,7 @@ use crate::lifecycle::{Lifecycle, Phase};
 use crate::recorder::{self, Recorder, Rooms};
 use crate::relay::{Identity, Relay};
 use crate::reload::{Bylaws, Reach, Reloader};
+use crate::shipper::{Dock, Shipper};
 
 /// Uncompressed size of a block: large enough to compress well, small beside the memory that is allowed.
 const BLOCK_BYTES: usize = 256 * 1024;
@@ -127,21 +129,25 @@ pub fn run<U: Future<Output = ()> + Send + 'static>(
         ledger: ledger.clone(),
     };
     let recorder = Recorder::new(desk, bylaws);
+    let dock = config.ship.as_ref().map(|shelf| Dock::new(shelf.name()));
     let rooms = Rooms {
         dir: config.store.dir.clone(),
         limits: config.limits,
         flight: config.flight.clone(),
         gate: gate.clone(),
+        dock: dock.clone(),
+        compat_metrics: config.compat_metrics,
     };
-    let (recorder_ended, recorder_end) = std::sync::mpsc::channel();
-    std::thread::Builder::new()
-        .name("recorder".to_owned())
-        .spawn(move || {
-            recorder.run(rooms);
-            // Nobody waits any more when the grace is over.
-            recorder_ended.send(()).ok();
-        })
-        .map_err(|error| Failure::Bug(format!("cannot start the recorder's thread: {error}")))?;
+    let recorder_end = thread("recorder", move || recorder.run(rooms))?;
+    let shipper_end = match (config.ship, &dock) {
+        (Some(shelf), Some(dock)) => {
+            let (dir, only_frozen) = (config.store.dir.clone(), config.flight.is_some());
+            let shipper = Shipper::new(shelf, dir, only_frozen, dock.clone(), ledger.clone())
+                .map_err(|error| Failure::Output(format!("--captures: the account of --ship: {error}")))?;
+            Some(thread("shipper", move || shipper.run())?)
+        }
+        _ => None,
+    };
 
     let (phase, phases) = watch::channel(Phase::Starting);
     let (holding, drained) = mpsc::channel::<Infallible>(1);
@@ -176,7 +182,8 @@ pub fn run<U: Future<Output = ()> + Send + 'static>(
     let reach = Reach { scopes, identity, recorder: sender.clone(), ledger: ledger.clone() };
     let reloader = Reloader::new(config.sources, config.max_body, config.key, origin, reach);
     let controls = Controls::new(reloader, sender.clone(), config.store.dir, config.flight.is_some());
-    server.add_service(Admin::new(sockets.admin, ledger.clone(), recording, phases, controls.clone()));
+    let admin = Admin::new(sockets.admin, ledger.clone(), recording, phases, controls.clone(), dock.clone());
+    server.add_service(admin);
     // Only the data threads hold on to it now.
     drop((sockets.traffic, holding));
 
@@ -190,7 +197,32 @@ pub fn run<U: Future<Output = ()> + Send + 'static>(
     if !flushed {
         tracing::error!(?grace, "the captures directory does not take the last exchanges in time");
     }
+    if let (Some(dock), Some(end)) = (&dock, shipper_end) {
+        dock.last_call();
+        end.recv_timeout(config.farewell.left(told.get())).ok();
+        let waiting = dock.account().waiting;
+        if waiting > 0 {
+            tracing::warn!(
+                waiting,
+                "segments are not shipped yet; they are when a sidecar starts on this directory"
+            );
+        }
+    }
     Ok(Summary { conservation: ledger.totals(), flushed })
+}
+
+/// Starts a thread; what it sends, or is dropped, when it ends.
+fn thread(name: &str, work: impl FnOnce() + Send + 'static) -> Result<Receiver<()>, Failure> {
+    let (ended, end) = std::sync::mpsc::channel();
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(move || {
+            work();
+            // Nobody waits any more when the grace is over.
+            ended.send(()).ok();
+        })
+        .map(|_| end)
+        .map_err(|error| Failure::Bug(format!("cannot start the thread {name}: {error}")))
 }
 
 /// Threads of their own per service, no sleeping on the way out, nothing in `/tmp`.

@@ -8,6 +8,39 @@ use understudy_tests::peers::{Prometheus, browse, fetch, free_address, h2load, p
 use understudy_tests::process::Running;
 use understudy_tests::programs::{Sentiment, Sidecar, program};
 
+/// What alerts of the sentiment service ask for, as they ask for it, and what must come of the traffic below.
+const COMPATIBLE: [(&str, fn(f64) -> bool); 6] = [
+    ("sum(http_requests_total{status=\"200\"})", |sum| sum == 400.0),
+    ("sum(http_requests_total{status=~\"5..\"}) or vector(0)", |sum| sum == 0.0),
+    ("histogram_quantile(0.95, sum(http_request_duration_seconds_bucket) by (le))", |p95| {
+        p95 > 0.0 && p95 < 10.0
+    }),
+    ("sum(mlops_inference_duration_seconds_sum) / sum(mlops_inference_duration_seconds_count)", |mean| {
+        mean > 0.0
+    }),
+    ("sum(mlops_prediction_confidence_sum) / sum(mlops_prediction_confidence_count)", |mean| {
+        (0.5..=1.0).contains(&mean)
+    }),
+    ("min(mlops_model_loaded)", |loaded| loaded == 1.0),
+];
+
+#[test]
+fn alerts_of_the_sentiment_service_find_the_names_that_they_ask_for() -> Result<()> {
+    let target = Sentiment::start(&["--profile", "gpu"])?;
+    let captures = tempfile::tempdir()?;
+    let sidecar = Sidecar::start(&target.listen, captures.path(), &["--compat-metrics"])?;
+    let prometheus = Prometheus::scraping(&[&sidecar.admin])?;
+    let body = captures.path().join("body.json");
+    std::fs::write(&body, r#"{"text":"what a wonderful little machine"}"#)?;
+    h2load(&format!("http://{}/predict", sidecar.listen), 400, 4, Some(&body))?;
+    for (query, holds) in COMPATIBLE {
+        prometheus.await_value(query, holds)?;
+    }
+    let page = fetch(&format!("http://{}/metrics", sidecar.admin))?;
+    assert_eq!(promtool_check(&page)?, "", "they follow the conventions");
+    Ok(())
+}
+
 #[test]
 fn prometheus_scrapes_the_sidecar_and_the_replayer_and_chromium_shows_the_report() -> Result<()> {
     let target = Sentiment::start(&["--profile", "gpu"])?;

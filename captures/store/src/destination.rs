@@ -119,7 +119,7 @@ fn all(file: &dyn ReadAt) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-fn within_limit(len: u64) -> io::Result<()> {
+pub(crate) fn within_limit(len: u64) -> io::Result<()> {
     if len <= MAX_SEGMENT {
         return Ok(());
     }

@@ -7,6 +7,7 @@
 //! - `object`: one segment in a bucket, read by ranges with a small cache.
 //! - `fault`: what a store's refusal means for people, without its words or any credential.
 //! - [`Destination`]: where segments are put, none ever overwritten.
+//! - [`Shelf`]: where a recorder ships its segments, each proved to be there.
 //!
 //! `understudy-captures` knows no network; this crate is its one bridge there. It is blocking because everything that
 //! reads a capture is; a small runtime inside waits for the network.
@@ -16,6 +17,7 @@ mod destination;
 mod fault;
 mod location;
 mod object;
+mod shelf;
 
 use std::path::{Path, PathBuf};
 
@@ -25,6 +27,7 @@ use understudy_captures::{Capture, CaptureKeys};
 
 pub use destination::Destination;
 pub use location::{Location, Remote, Scheme};
+pub use shelf::{Receipt, Shelf};
 
 use bucket::Connections;
 

@@ -5,6 +5,8 @@
 mod flight;
 mod limits;
 mod passing;
+mod pod;
 mod process;
 mod scene;
 mod selecting;
+mod shipping;

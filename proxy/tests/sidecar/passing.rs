@@ -126,3 +126,25 @@ fn an_aborted_request_is_recorded_as_aborted() {
     // The answer met a closed client, or passed into its buffer just before.
     assert!(matches!(exchanges[0].ending, Ending::ClientAbort | Ending::Complete));
 }
+
+#[test]
+fn compatibility_metrics_count_every_answer_even_of_a_sample() {
+    let service = Service::start();
+    let dir = tempfile::tempdir().unwrap();
+    let flags = ["--compat-metrics", "--sample", "0.01", "--sample-by", "path"];
+    let sidecar = InProcess::start(service.address, dir.path(), &flags);
+    let mut client = connect(sidecar.traffic);
+    for n in 0..25 {
+        ask(&mut client, &format!("/predict/{n}"), "{}");
+    }
+    eventually("all are counted", || {
+        let (_, page) = admin(sidecar.admin, "GET", "/metrics");
+        page.contains("http_requests_total{method=\"POST\",status=\"200\"} 25\n")
+    });
+    assert_eq!(metric(sidecar.admin, "http_request_duration_seconds_count"), 25);
+    assert_eq!(metric(sidecar.admin, "mlops_prediction_confidence_count"), 0, "these answers have no score");
+    let (_, page) = admin(sidecar.admin, "GET", "/metrics");
+    assert!(!page.contains("\nmlops_model_loaded"), "nothing has said so yet");
+    drop(client);
+    assert!(sidecar.stop().conservation.recorded < 10);
+}

@@ -173,7 +173,13 @@ pub(crate) struct Binary {
 
 impl Binary {
     pub(crate) fn start(upstream: SocketAddr, captures: &Path, more: &[&str]) -> Binary {
-        let mut child = command(upstream, captures).args(more).spawn().unwrap();
+        let mut command = command(upstream, captures);
+        command.args(more);
+        Binary::start_command(command, upstream)
+    }
+
+    pub(crate) fn start_command(mut command: Command, upstream: SocketAddr) -> Binary {
+        let mut child = command.spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
         let addresses: Vec<SocketAddr> =
