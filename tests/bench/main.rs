@@ -2,11 +2,12 @@
 //!
 //! `cargo run --release -p understudy-tests --bin bench` runs all of them and prints the tables of
 //! `docs/performance.md`; naming one (`sidecar`, `throughput`, `lag`, `sanitize`) runs that one. Loopback
-//! only, bounded in time.
+//! only, bounded in time. `scale [EXCHANGES]` is not among all of them: it takes gigabytes of disk.
 
 mod cpu;
 mod lag;
 mod sanitize;
+mod scale;
 mod sidecar;
 mod table;
 mod throughput;
@@ -22,6 +23,10 @@ fn main() -> Result<()> {
     if wanted.first().is_some_and(|w| w == "bare-hyper-client") {
         return throughput::bare_hyper_client(&wanted[1..], out);
     }
+    // Memory is the same in every build.
+    if wanted.first().is_some_and(|w| w == "scale") {
+        return scale::run(&wanted[1..], out);
+    }
     if cfg!(debug_assertions) {
         bail!("figures of a debug build mean nothing: cargo run --release -p understudy-tests --bin bench");
     }
@@ -34,7 +39,7 @@ fn main() -> Result<()> {
             "throughput" => throughput::run(out)?,
             "lag" => lag::run(out)?,
             "sanitize" => sanitize::run(out)?,
-            other => bail!("no benchmark {other:?}; there are: sidecar, throughput, lag, sanitize"),
+            other => bail!("no benchmark {other:?}; there are: sidecar, throughput, lag, sanitize, scale"),
         }
         writeln!(out)?;
     }

@@ -187,3 +187,31 @@ fn holds(dir: &Path, what: &[u8]) -> Result<bool> {
     }
     Ok(false)
 }
+
+#[test]
+fn an_encrypted_capture_goes_into_a_bucket_and_out_of_it_in_other_formats() -> Result<()> {
+    let (store, scratch) = (S3::start()?, tempfile::tempdir()?);
+    let at = |name: &str| scratch.path().join(name).to_string_lossy().into_owned();
+    std::fs::write(at("key"), KEY)?;
+    let run = |args: &[&str]| store.understudy(&[&["capture"], args].concat(), &[]);
+    assert_eq!(run(&["export", SAMPLE, "--out", &at("sample.jsonl"), "--limit", "300"])?.code, 0);
+
+    let (imported, merged) = ("s3://captures/imported/", "s3://captures/merged/");
+    let under_key = ["--capture-key-file", &at("key")];
+    let told =
+        run(&[&["import", &at("sample.jsonl"), "--out", imported, "--json"], &under_key[..]].concat())?;
+    assert_eq!(json(&told)?["written"], 300);
+    let locked = run(&["export", imported, "--out", &at("locked.gor")])?;
+    assert_refused(&store, &locked, 65, &[imported.trim_end_matches('/'), "--capture-key-file"]);
+    assert!(!scratch.path().join("locked.gor").exists(), "a refusal leaves nothing behind");
+
+    let told = run(&[&["merge", imported, "--out", merged, "--json"], &under_key[..]].concat())?;
+    assert_eq!(json(&told)?["written"], 300);
+    assert_refused(&store, &run(&["stats", merged])?, 65, &["encrypted under key"]);
+    for (format, capture) in [("jsonl", imported), ("gor.gz", merged), ("har", merged)] {
+        let file = at(&format!("back.{format}"));
+        let told = run(&[&["export", capture, "--out", &file, "--json"], &under_key[..]].concat())?;
+        assert_eq!(json(&told)?["written"], 300, "{format}");
+    }
+    Ok(())
+}

@@ -5,9 +5,11 @@
 //! - [`process`]: a child process that is awaited by what it prints, signalled, and never left behind.
 //! - [`programs`]: our own binaries, built from this tree.
 //! - [`bucket`]: an object store, and one that dies in the middle of an answer.
+//! - [`scale`]: captures of any size, and the memory of what reads them.
 //! - [`peers`]: independent programs: nginx, haproxy, h2load, wrk, curl, Prometheus, Chromium.
 
 pub mod bucket;
 pub mod peers;
 pub mod process;
 pub mod programs;
+pub mod scale;

@@ -4,11 +4,12 @@
 //! within the outer one. Each such pair bounds the difference of the two clocks; the difference that most pairs allow is
 //! the estimate (Marzullo's algorithm). Without such pairs, or when they contradict each other, nothing is said.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use super::derive::pod_of;
-use super::{Capture, CaptureError};
+use super::{Capture, CaptureError, Exchanges};
 use crate::exchange::Exchange;
+use crate::segment::reader::Segment;
 
 /// Trace ids looked at; of more, those with the smallest numbers, which are the same on every pod.
 const MAX_TRACES: usize = 1 << 16;
@@ -51,33 +52,40 @@ impl Capture {
     /// Compares the clocks of every pod with that of the first one, by name. Reads the whole capture when it comes from
     /// several pods.
     pub fn clock_estimates(&self, progress: &mut dyn FnMut(u64)) -> Result<Vec<ClockEstimate>, CaptureError> {
-        let pods: Vec<String> = self.lineage().pods.into_iter().collect();
+        let mut pods: BTreeMap<String, Vec<Segment>> = BTreeMap::new();
+        for segment in self.segments.iter().filter(|segment| is_of_one_clock(segment)) {
+            pods.entry(pod_of(segment)).or_default().push(segment.clone());
+        }
         if pods.len() < 2 {
             return Ok(Vec::new());
         }
-        let by_boot: HashMap<u64, usize> = self
-            .segments
-            .iter()
-            .filter_map(|s| Some((s.origin.as_ref()?.boot, pods.binary_search(&pod_of(s)).ok()?)))
-            .collect();
         let mut traces: BTreeMap<u128, Vec<Sighting>> = BTreeMap::new();
-        for exchange in self.exchanges() {
-            let exchange = exchange?;
-            progress(1);
-            let boot = (exchange.id.0 >> 64) as u64;
-            if let (Some(trace), Some(pod)) = (exchange.trace_id, by_boot.get(&boot)) {
+        let (names, segments): (Vec<_>, Vec<_>) = pods.into_iter().unzip();
+        for (pod, segments) in segments.into_iter().enumerate() {
+            for exchange in Exchanges::new(segments.into(), Vec::new()) {
+                let exchange = exchange?;
+                progress(1);
+                let Some(trace) = exchange.trace_id else { continue };
                 let sightings = traces.entry(trace).or_default();
-                if sightings.len() < MAX_SIGHTINGS {
-                    sightings.push(sighting(*pod, &exchange));
+                let sighting = sighting(pod, &exchange);
+                // A segment and a slice of it show the same exchange.
+                if sightings.len() < MAX_SIGHTINGS && !sightings.contains(&sighting) {
+                    sightings.push(sighting);
                 }
                 if traces.len() > MAX_TRACES {
                     traces.pop_last();
                 }
             }
         }
+        let pods = names;
         let against = |pod: usize| estimate(&pods, pod, &traces);
         Ok((1..pods.len()).map(against).collect())
     }
+}
+
+/// Whether all of a segment was told by one clock: not so when it was made of what several pods recorded.
+fn is_of_one_clock(segment: &Segment) -> bool {
+    segment.origin.as_ref().is_some_and(|origin| origin.pod.is_some() || origin.derived.is_none())
 }
 
 fn sighting(pod: usize, exchange: &Exchange) -> Sighting {

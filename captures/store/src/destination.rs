@@ -16,7 +16,8 @@ use understudy_captures::source::{Found, ReadAt};
 use crate::bucket::{Bucket, Connections};
 use crate::location::{Location, Remote};
 
-/// The largest segment that is put into a store; it is held in memory for that.
+/// The largest segment that is put into a store; it is held in memory for that. An upload in parts could take more, but
+/// knows no condition: it would overwrite what has the name already.
 const MAX_SEGMENT: u64 = 1 << 30;
 
 /// A directory, or a prefix of a store.
@@ -124,7 +125,8 @@ pub(crate) fn within_limit(len: u64) -> io::Result<()> {
         return Ok(());
     }
     let what = format!(
-        "a segment of {len} bytes is too large to be copied as one: record smaller ones (--segment-bytes)"
+        "a segment of {len} bytes is too large to be put there as one: cut it anew with `capture merge SEGMENT --rotate 256 \
+         --out DIR`, and record smaller ones (--segment-bytes)"
     );
     Err(io::Error::new(io::ErrorKind::InvalidInput, what))
 }

@@ -127,3 +127,33 @@ fn clocks_are_compared_by_trace_and_corrected() {
         read(new.path()).iter().take(4).map(|e| (e.arrival.0, (e.id.0 >> 64) as u64)).collect();
     assert_eq!(order, [(100_000, 1), (100_250, 2), (105_000, 1), (105_250, 2)]);
 }
+
+#[test]
+fn a_slice_given_beside_its_origin_hides_no_clock_and_doubles_nothing() {
+    let (old, slices, new) =
+        (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    record(old.path(), 1, 100_000, 5_000, 20);
+    record(old.path(), 2, 100_000 + 250 + 3_000, 5_000, 20);
+    let both = Capture::open(&[old.path()]).unwrap();
+    let derived = || Derived { by: "slice".into(), ..Derived::default() };
+    let all = (UnixNanos(0), UnixNanos(u64::MAX));
+    let keep = &mut |_: &Exchange| Choice::Keep;
+    // Of both pods, which has no clock of its own, and of the second pod alone, whose name it keeps.
+    for (name, capture) in [("both", both), ("second", Capture::open(&[&segments(old.path())[1]]).unwrap())] {
+        let mut config = config(&slices.path().join(name), 9);
+        config.origin = capture.derived_origin("test 2", derived());
+        capture.slice(config, all.0, all.1, keep).unwrap();
+    }
+    let dirs = [old.path().to_owned(), slices.path().join("both"), slices.path().join("second")];
+    let capture = Capture::open(&dirs).unwrap();
+    let estimates = capture.clock_estimates(&mut |_| ()).unwrap();
+    let [estimate] = &estimates[..] else { panic!("{estimates:?}") };
+    assert_eq!((estimate.pod.as_str(), estimate.pairs, estimate.ahead), ("pod-2", 20, Some((2_750, 3_250))));
+    let corrections = BTreeMap::from([(estimate.pod.clone(), estimate.correction())]);
+    let outcome = capture.merge(config(new.path(), 3), &corrections, &mut |_| ()).unwrap();
+    assert_eq!((outcome.written, outcome.duplicates), (40, 60));
+
+    let slices = [segments(old.path())[0].clone(), slices.path().join("second")];
+    let capture = Capture::open(&slices).unwrap();
+    assert_eq!(capture.clock_estimates(&mut |_| ()).unwrap(), estimates, "a slice has its pod's clock");
+}

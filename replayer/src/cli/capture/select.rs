@@ -304,3 +304,6 @@ impl fmt::Display for Filters {
         f.write_str(&parts.join(", "))
     }
 }
+
+#[cfg(test)]
+mod tests;
