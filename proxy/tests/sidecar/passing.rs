@@ -148,3 +148,37 @@ fn compatibility_metrics_count_every_answer_even_of_a_sample() {
     drop(client);
     assert!(sidecar.stop().conservation.recorded < 10);
 }
+
+#[test]
+fn however_an_exchange_ends_it_is_recorded_as_its_outcome() {
+    let service = Service::start();
+    let dir = tempfile::tempdir().unwrap();
+    let sidecar = InProcess::start(service.address, dir.path(), &[]);
+    for path in ["/close", "/reset", "/half"] {
+        let mut client = connect(sidecar.traffic);
+        client.write_all(post(path, "{}").as_bytes()).unwrap();
+        // The end of the connection, or a reset, as the service gave it.
+        std::io::Read::read_to_end(&mut client, &mut Vec::new()).ok();
+    }
+    // A client that waits a while and then gives up, as clients with a timeout do.
+    let patience = std::time::Duration::from_millis(300);
+    let mut client = connect(sidecar.traffic);
+    client.set_read_timeout(Some(patience)).unwrap();
+    client.write_all(post("/slow", "{}").as_bytes()).unwrap();
+    let waited = std::io::Read::read(&mut client, &mut [0]);
+    assert_eq!(waited.unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+    rustix::net::sockopt::set_socket_linger(&client, Some(std::time::Duration::ZERO)).unwrap();
+    drop(client);
+    eventually("every connection ends", || metric(sidecar.admin, "understudy_proxy_open_connections") == 0);
+    sidecar.stop();
+
+    let (_, exchanges) = read_back(dir.path());
+    let of = |path: &str| exchanges.iter().find(|e| e.request.target == path.as_bytes()).unwrap();
+    assert_eq!((of("/close").ending, of("/close").response.is_none()), (Ending::UpstreamClosed, true));
+    assert_eq!((of("/reset").ending, of("/reset").response.is_none()), (Ending::UpstreamReset, true));
+    let half = of("/half").response.as_ref().unwrap();
+    assert_eq!((of("/half").ending, half.status, half.body.truncated), (Ending::UpstreamClosed, 200, true));
+    let gave_up = of("/slow");
+    assert_eq!(gave_up.ending, Ending::ClientAbort);
+    assert!(gave_up.timing.end >= patience.as_nanos() as u64, "it tells how long the client waited");
+}

@@ -16,7 +16,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) const OK: &str =
     "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 20\r\n\r\n{\"label\":\"POSITIVE\"}";
 
-/// A service that answers every request with [`OK`]; `/slow` waits until it is told.
+/// A service that answers every request with [`OK`]; `/slow` waits until it is told, `/close`, `/reset` and `/half` (an
+/// answer) end as they say.
 pub(crate) struct Service {
     pub(crate) address: SocketAddr,
     pub(crate) go: std::sync::mpsc::Sender<()>,
@@ -42,6 +43,15 @@ pub(crate) fn serve(mut stream: TcpStream, gate: &std::sync::Mutex<std::sync::mp
     while let Some((head, _)) = read_message(&mut stream) {
         if head.starts_with("POST /slow") {
             gate.lock().unwrap().recv().ok();
+        }
+        if head.starts_with("POST /close") {
+            return;
+        }
+        if head.starts_with("POST /reset") {
+            return rustix::net::sockopt::set_socket_linger(&stream, Some(Duration::ZERO)).unwrap();
+        }
+        if head.starts_with("POST /half") {
+            return stream.write_all(&OK.as_bytes()[..OK.len() - 5]).unwrap();
         }
         if stream.write_all(OK.as_bytes()).is_err() {
             return;
