@@ -127,9 +127,11 @@ impl Flight {
             Freeze::begin(&frozen, name, reason, now, self.plan.span).map_err(|error| cannot(&error))?;
         self.ledger.freezes.inc();
         tracing::warn!(name, reason, span = ?self.plan.span, "the flight recorder freezes");
-        let ring = inventory::segments(&self.dir, None).map_err(|error| cannot(&error))?;
-        // Not now is told later: whatever is in the ring stays there for the next try.
-        freeze.link(&ring).map_err(|error| cannot(&error))?;
+        let linked = inventory::segments(&self.dir, None).and_then(|ring| freeze.link(&ring));
+        if let Err(error) = linked {
+            // Whatever is in the ring stays there for the next try.
+            self.failed("cannot freeze all of the ring yet; it is tried again", &error);
+        }
         let note = freeze.note.clone();
         self.open.push(freeze);
         Ok(note)
