@@ -45,33 +45,42 @@ pub fn free_address() -> Result<String> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string())
 }
 
+/// Answers of 110 bytes, of none, and a refusal.
+const ANSWERS: &str = r#"
+location / { default_type application/json; return 200 '{"label":"POSITIVE","score":0.9998,"inference_time_ms":35.21,"model_name":"distilbert-sst-2","text_length":57}'; }
+location /empty { return 204; }
+location /missing { return 404 'no such thing'; }"#;
+
 // === impl Nginx ===
 
 impl Nginx {
     /// Answers everything with a body of 110 bytes, and logs each request with the instant of its end.
     pub fn answering() -> Result<Nginx> {
-        let body = r#"{"label":"POSITIVE","score":0.9998,"inference_time_ms":35.21,"model_name":"distilbert-sst-2","text_length":57}"#;
-        Self::start(&format!(
-            "location / {{ default_type application/json; return 200 '{body}'; }}\n\
-             location /empty {{ return 204; }}\n\
-             location /missing {{ return 404 'no such thing'; }}"
-        ))
+        Self::start(ANSWERS, "")
+    }
+
+    /// The same over HTTP/2 by prior knowledge.
+    pub fn answering_h2c() -> Result<Nginx> {
+        Self::start(ANSWERS, "http2")
     }
 
     /// Serves files below `root`.
     pub fn files(root: &Path) -> Result<Nginx> {
-        Self::start(&format!("location / {{ root {}; }}", root.display()))
+        Self::start(&format!("location / {{ root {}; }}", root.display()), "")
     }
 
     /// Forwards to `upstream` with kept connections, as its manual advises.
     pub fn forwarding(upstream: &str) -> Result<Nginx> {
-        Self::start(&format!(
-            "location / {{ proxy_pass http://{upstream}; proxy_http_version 1.1; proxy_set_header Connection ''; \
+        Self::start(
+            &format!(
+                "location / {{ proxy_pass http://{upstream}; proxy_http_version 1.1; proxy_set_header Connection ''; \
              proxy_set_header Host $host; access_log off; }}"
-        ))
+            ),
+            "",
+        )
     }
 
-    fn start(locations: &str) -> Result<Nginx> {
+    fn start(locations: &str, protocol: &str) -> Result<Nginx> {
         let dir = tempfile::tempdir()?;
         let listen = free_address()?;
         // A forwarded address needs an upstream block for kept connections; nginx has no shorter way.
@@ -92,7 +101,7 @@ impl Nginx {
              access_log {d}/access.log instants; client_body_temp_path {d}/b; proxy_temp_path {d}/p;\n\
              fastcgi_temp_path {d}/f; uwsgi_temp_path {d}/u; scgi_temp_path {d}/s;\n\
              keepalive_requests 100000000; keepalive_timeout 600s; client_max_body_size 64m;\n{upstreams}\n\
-             server {{ listen {listen}; {locations} }} }}\n",
+             server {{ listen {listen} {protocol}; {locations} }} }}\n",
             d = dir.path().display()
         );
         let path = dir.path().join("nginx.conf");
@@ -166,6 +175,21 @@ pub fn h2load(url: &str, requests: u64, connections: u32, body: Option<&Path>) -
     h2load_at(None, url, requests, connections, body)
 }
 
+/// Exactly `requests` requests over `connections` of HTTP/2 with `streams` at a time on each.
+pub fn h2load_h2c(url: &str, requests: u64, connections: u32, streams: u32) -> Result<Load> {
+    let mut command = Command::new("h2load");
+    command.args([
+        "-t1",
+        "-n",
+        &requests.to_string(),
+        "-c",
+        &connections.to_string(),
+        "-m",
+        &streams.to_string(),
+    ]);
+    counted(command.arg(url))
+}
+
 /// The same, at `rate` requests a second on each connection.
 pub fn h2load_at(
     rate: Option<u32>,
@@ -182,7 +206,12 @@ pub fn h2load_at(
     if let Some(body) = body {
         command.arg("-d").arg(body).args(["-H", "content-type: application/json"]);
     }
-    let output = succeed(command.arg(url))?.stdout;
+    counted(command.arg(url))
+}
+
+/// What h2load printed.
+fn counted(command: &mut Command) -> Result<Load> {
+    let output = succeed(command)?.stdout;
     let number_before = |mark: &str| -> Result<u64> {
         let at = output.find(mark).with_context(|| format!("no {mark:?} in {output}"))?;
         let words = output[..at].split_whitespace();

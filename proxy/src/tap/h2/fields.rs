@@ -1,6 +1,8 @@
 //! Fields of a decoded header block, checked as RFC 9113, section 8, asks, and put into the form of an HTTP/1 head: a
 //! capture has one form for both, and the recorder one reader.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use understudy_captures::conservation::Drop;
 
 use crate::tap::head::{self, MAX_HEAD, MAX_HEADERS};
@@ -56,6 +58,16 @@ impl Fields {
         if self.fault.is_some() {
             return;
         }
+        // gRPC's own libraries agree by a setting to send binary metadata as it is, behind a zero byte; elsewhere it is in
+        // base64.
+        let encoded;
+        let value = match value {
+            [0, raw @ ..] if name.ends_with(b"-bin") && raw.len() < MAX_HEAD => {
+                encoded = STANDARD_NO_PAD.encode(raw);
+                encoded.as_bytes()
+            }
+            _ => value,
+        };
         self.count += 1;
         if self.count > MAX_HEADERS {
             self.fault = Some(Drop::Unparseable);

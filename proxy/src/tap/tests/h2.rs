@@ -85,6 +85,18 @@ fn a_unary_call_of_grpc_comes_out_with_its_trailers() {
 }
 
 #[test]
+fn binary_metadata_of_grpc_is_recorded_in_base64() {
+    let asks = [&ASK[..], &[("x-trace-bin", "\0\u{1}\u{2}"), ("x-plain-bin", "AQI")]].concat();
+    let outcome = played(&greeted([
+        (Client, headers(1, &asks).ends_stream()),
+        (Service, headers(1, &[&ANSWER[..], &[("x-empty-bin", "\0")]].concat()).ends_stream()),
+    ]));
+    let out = &outcome.out[0];
+    assert!(out.request.as_ref().unwrap().head.ends_with("x-trace-bin: AQI\r\nx-plain-bin: AQI\r\n\r\n"));
+    assert!(out.response.as_ref().unwrap().head.ends_with("x-empty-bin: \r\n\r\n"));
+}
+
+#[test]
 fn streams_interleave_and_each_keeps_its_own() {
     let outcome = played(&greeted([
         (Client, ask(1)),
