@@ -143,6 +143,7 @@ impl Masker {
     /// What was counted since the last call, added to what was counted `earlier`, in a fixed order.
     pub(super) fn redactions(&mut self, earlier: Vec<Redaction>) -> Vec<Redaction> {
         let mut redactions = earlier;
+        redactions.reserve(self.tally.len());
         for (class, place, count) in self.tally.drain(..) {
             match redactions.iter_mut().find(|r| *r.class == *class && r.place == place) {
                 Some(known) => known.count = known.count.saturating_add(count),

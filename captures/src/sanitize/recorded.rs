@@ -122,7 +122,7 @@ fn outcomes(policy: Policy) -> Vec<String> {
         .chain(["", "😀é Ж\u{0}\\\"/ 日本", "тест", "a"].map(str::to_owned))
         .collect();
     let outcome = |result: Result<Sanitized, Unsanitizable>| match result {
-        Ok(e) => format!("{:?} {:?} {:?}", e.request, e.response, e.redactions),
+        Ok(e) => format!("{:?} {:?} {:?}", e.request, e.response, &*e.redactions),
         Err(refusal) => refusal.to_string(),
     };
     texts.iter().enumerate().map(|(n, text)| outcome(sanitizer.sanitize(exchange(n, text)))).collect()

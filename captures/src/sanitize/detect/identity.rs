@@ -15,6 +15,9 @@ use forms::{BANK_FORMS, FORMS, Form};
 /// The longest form has eighteen characters.
 const MAX_CHARS: usize = 18;
 
+/// The shortest forms that need no telling word have eight characters.
+const FEWEST_CHARS: usize = 8;
+
 /// French numbers are written in seven pieces.
 const MAX_PIECES: usize = 7;
 
@@ -53,6 +56,9 @@ struct Chars {
 /// Finds numbers of the class [`Class::NationalId`].
 pub(super) fn find(text: &str, findings: &mut Vec<Finding>) {
     let bytes = text.as_bytes();
+    if bytes.len() < FEWEST_CHARS {
+        return;
+    }
     let mut at = 0;
     while let Some(start) = bytes[at..].iter().position(u8::is_ascii_alphanumeric).map(|i| at + i) {
         let word_end = end_of_word(bytes, start);

@@ -13,7 +13,8 @@ const CERTAIN_DOMAINS: &str = "ae ai app ar ar au az biz bg br bz ca ch cl cn co
 /// URLs: in prose the whole of each behind its scheme; in values what may carry a secret, which is what stands before an
 /// at sign of the authority, and everything from the query on.
 pub(super) fn find_urls(text: &str, scope: Scope, findings: &mut Vec<Finding>) {
-    for at in memchr::memmem::find_iter(text.as_bytes(), "://") {
+    let bytes = text.as_bytes();
+    for at in memchr::memchr_iter(b':', bytes).filter(|at| bytes[at + 1..].starts_with(b"//")) {
         let start = at + 3;
         if !before(text, at).is_some_and(|c| c.is_ascii_alphanumeric()) {
             continue;
@@ -107,10 +108,22 @@ fn ends_url(c: char) -> bool {
     c.is_whitespace() || c.is_control() || matches!(c, '"' | '<' | '>' | '`' | '|' | '\\' | '^')
 }
 
+/// What addresses are made of.
+static PARTS: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut b = 0;
+    while b < table.len() {
+        let byte = b as u8;
+        table[b] = byte.is_ascii_hexdigit() || matches!(byte, b':' | b'-' | b'.');
+        b += 1;
+    }
+    table
+};
+
 /// IP addresses of version 6 and Ethernet addresses. (Version 4 is found with the other numbers.)
 pub(super) fn find_addresses(text: &str, findings: &mut Vec<Finding>) {
     let bytes = text.as_bytes();
-    let is_part = |b: u8| b.is_ascii_hexdigit() || matches!(b, b':' | b'-' | b'.');
+    let is_part = |b: u8| PARTS[usize::from(b)];
     let mut at = 0;
     while at < bytes.len() {
         if !is_part(bytes[at]) {

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use aho_corasick::{AhoCorasick, MatchKind};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 
 use super::{Finding, before};
 use crate::sanitize::class::Class;
@@ -165,6 +165,7 @@ enum Rest {
 static PREFIXES: LazyLock<AhoCorasick> = LazyLock::new(|| {
     AhoCorasick::builder()
         .match_kind(MatchKind::LeftmostLongest)
+        .kind(Some(AhoCorasickKind::DFA))
         .build(ISSUERS.iter().map(|(prefix, ..)| prefix))
         .expect("some dozens of short fixed patterns fit any automaton")
 });
@@ -282,8 +283,19 @@ pub(super) fn find_tokens(text: &str, findings: &mut Vec<Finding>) {
 
 /// What random-looking strings are made of: base 64 in both alphabets, and UUIDs.
 pub(super) fn is_token_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'+' | b'/' | b'=')
+    TOKEN_BYTES[usize::from(byte)]
 }
+
+static TOKEN_BYTES: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut b = 0;
+    while b < table.len() {
+        let byte = b as u8;
+        table[b] = byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'+' | b'/' | b'=');
+        b += 1;
+    }
+    table
+};
 
 /// Whether `text` looks random: long, of mixed kinds, and not built from words.
 pub(in crate::sanitize) fn is_token(text: &str) -> bool {

@@ -132,3 +132,10 @@ proptest! {
         let _ = redraw(Class::BankAccount, chars.as_bytes(), |limit| seed % limit);
     }
 }
+
+#[test]
+fn no_form_that_needs_no_telling_word_is_shorter_than_what_is_looked_at() {
+    let shortest = SPELLED.iter().position(|forms| !forms.is_empty());
+    assert_eq!(shortest, Some(FEWEST_CHARS));
+    assert_eq!(SPELLED.iter().flatten().count(), FORMS.iter().filter(|f| !f.spellings.is_empty()).count());
+}

@@ -6,6 +6,7 @@
 use std::sync::LazyLock;
 
 use super::cues::Cues;
+use super::glance::SHORT_CUES;
 use super::tokens::Folded;
 use crate::sanitize::words;
 
@@ -133,17 +134,18 @@ impl Gazetteer {
             cues: vec![(0, Cues::NONE); CUE_SLOTS],
         };
         Cues::for_each(|word, cue| gazetteer.insert_cue(word, cue));
+        SHORT_CUES.iter().for_each(|cue| gazetteer.lower.insert(hash(cue.as_bytes(), 0)));
         for_each_name(|word, known| gazetteer.insert(word, known));
         words::for_each_english(|word| {
             if word.bytes().all(|b| b.is_ascii_alphabetic()) {
-                gazetteer.add(hash(word.as_bytes()), Known(Known::ENGLISH));
+                gazetteer.add(hash(word.as_bytes(), 0), Known(Known::ENGLISH));
             }
         });
         gazetteer
     }
 
     fn insert(&mut self, word: &str, known: Known) {
-        let hash = hash(Folded::of(word).as_str().as_bytes());
+        let hash = hash(Folded::of(word).as_str().as_bytes(), 0);
         self.add(hash, known);
         if known.in_lower_case() {
             self.lower.insert(hash);
@@ -169,7 +171,7 @@ impl Gazetteer {
     }
 
     fn insert_cue(&mut self, word: &str, cue: Cues) {
-        let hash = hash(Folded::of(word).as_str().as_bytes());
+        let hash = hash(Folded::of(word).as_str().as_bytes(), 0);
         self.cued.insert(hash);
         let mut slot = hash as usize % CUE_SLOTS;
         while self.cues[slot].0 != 0 && self.cues[slot].0 != cue_tag(hash) {
@@ -208,6 +210,11 @@ impl Gazetteer {
         if known.in_lower_case() { known } else { Known::NOTHING }
     }
 
+    /// Whether a word in lower case may be known, or be a short cue.
+    pub(super) fn may_tell(&self, word: WordHash) -> bool {
+        self.lower.contains(word.0)
+    }
+
     /// Whether `word`, of which `known` was found, is an ordinary word of English.
     pub(super) fn is_ordinary_as(&self, word: &str, known: Known) -> bool {
         match word.bytes().all(|b| b.is_ascii_alphabetic()) {
@@ -219,7 +226,7 @@ impl Gazetteer {
     /// Whether `word` is an ordinary word of English, in any case.
     pub(super) fn is_ordinary(&self, word: &str) -> bool {
         match word.bytes().all(|b| b.is_ascii_alphabetic()) {
-            true => self.find(hash_ascii(word.as_bytes(), 0, word.len())).english(),
+            true => self.find(hash(word.as_bytes(), LOWER)).english(),
             false => words::english().contains(word),
         }
     }
@@ -297,54 +304,77 @@ impl Filter {
 pub(super) struct WordHash(u64);
 
 impl WordHash {
-    /// Of the word at `start..end` of `text`.
-    pub(super) fn of(text: &str, start: usize, end: usize) -> Self {
-        Self(hash_in(text, start, end))
+    /// Of a word as it stands.
+    pub(super) fn of(word: &str) -> Self {
+        match word.bytes().all(|b| b.is_ascii_alphabetic()) {
+            true => Self(hash(word.as_bytes(), LOWER)),
+            false => Self(hash(Folded::of(word).as_str().as_bytes(), 0)),
+        }
     }
 
-    /// The same, for a word of ASCII letters.
-    pub(super) fn of_ascii(text: &str, start: usize, end: usize) -> Self {
-        Self(hash_ascii(text.as_bytes(), start, end))
+    /// Of the ASCII letters at `start..end` of a [`Lowered`] text: without a branch but for long words.
+    pub(super) fn of_letters(text: &Lowered, start: usize, end: usize) -> Self {
+        let (len, at) = (end - start, &text.0[start..]);
+        let eight = |n: usize| at[8 * n..].first_chunk().map_or(0, |eight| u64::from_le_bytes(*eight));
+        let part = |n: usize| eight(n) & MASKS[len.saturating_sub(8 * n).min(8)];
+        let mut state = mix(part(0) ^ len as u64, part(1));
+        if len > PADDING {
+            state = (2..len.div_ceil(8)).fold(state, |state, n| mix(state, part(n)));
+        }
+        Self(finish(state))
     }
 }
 
-/// Hashes a word as its folded form.
-fn hash_in(text: &str, start: usize, end: usize) -> u64 {
-    if text.as_bytes()[start..end].iter().all(u8::is_ascii_alphabetic) {
-        hash_ascii(text.as_bytes(), start, end)
-    } else {
-        hash(Folded::of(&text[start..end]).as_str().as_bytes())
+/// Bytes that are read at once.
+const PADDING: usize = 16;
+
+/// A text with its ASCII letters in lower case, and some room behind it, so that a word can be read at once.
+#[derive(Debug, Default)]
+pub(super) struct Lowered(Vec<u8>);
+
+impl Lowered {
+    pub(super) fn read(&mut self, text: &str) {
+        self.0.clear();
+        self.0.extend_from_slice(text.as_bytes());
+        self.0.make_ascii_lowercase();
+        self.0.extend_from_slice(&[0; PADDING]);
+    }
+
+    /// Gives back room beyond `len`.
+    pub(super) fn shrink_to(&mut self, len: usize) {
+        self.0.clear();
+        self.0.shrink_to(len);
     }
 }
 
-/// Hashes a word of ASCII letters, eight at a time.
-fn hash_ascii(bytes: &[u8], start: usize, end: usize) -> u64 {
-    let mut state = (end - start) as u64;
-    let mut at = start;
-    while at < end {
-        let len = (end - at).min(8);
-        let chunk = match bytes.get(at..).and_then(<[u8]>::first_chunk) {
-            Some(eight) => u64::from_le_bytes(*eight),
-            None => chunk(&bytes[at..end]),
-        };
-        let mask = u64::MAX >> (64 - 8 * len);
-        state = mix(state, (chunk | 0x2020_2020_2020_2020) & mask);
-        at += len;
+/// Makes ASCII letters lower-case, eight at a time.
+const LOWER: u64 = 0x2020_2020_2020_2020;
+
+/// Of eight bytes, so many from the first on.
+const MASKS: [u64; 9] = {
+    let mut masks = [0; 9];
+    let mut n = 1;
+    while n < masks.len() {
+        masks[n] = u64::MAX >> (64 - 8 * n);
+        n += 1;
     }
-    finish(state)
+    masks
+};
+
+/// Hashes a folded word, or one of ASCII letters that `case` makes lower.
+fn hash(word: &[u8], case: u64) -> u64 {
+    let part = |n: usize| {
+        let part = word.get(8 * n..).unwrap_or_default();
+        let part = &part[..part.len().min(8)];
+        let eight = part.iter().rev().fold(0, |eight, byte| eight << 8 | u64::from(*byte));
+        (eight | case) & MASKS[part.len()]
+    };
+    let state = mix(part(0) ^ word.len() as u64, part(1));
+    finish((2..word.len().div_ceil(8)).fold(state, |state, n| mix(state, part(n))))
 }
 
-fn hash(folded: &[u8]) -> u64 {
-    let state = folded.chunks(8).fold(folded.len() as u64, |state, part| mix(state, chunk(part)));
-    finish(state)
-}
-
-fn chunk(part: &[u8]) -> u64 {
-    part.iter().rev().fold(0, |chunk, byte| chunk << 8 | u64::from(*byte))
-}
-
-fn mix(state: u64, chunk: u64) -> u64 {
-    let product = u128::from(state ^ chunk ^ 0x9e37_79b9_7f4a_7c15) * 0xd6e8_feb8_6659_fd93;
+fn mix(state: u64, part: u64) -> u64 {
+    let product = u128::from(state ^ 0x9e37_79b9_7f4a_7c15) * u128::from(part ^ 0xd6e8_feb8_6659_fd93);
     (product >> 64) as u64 ^ product as u64
 }
 
@@ -359,7 +389,7 @@ mod tests {
     use super::*;
 
     fn known(word: &str) -> Known {
-        gazetteer().get(WordHash::of(word, 0, word.len()))
+        gazetteer().get(WordHash::of(word))
     }
 
     #[test]
@@ -370,6 +400,21 @@ mod tests {
         });
         let wrong = first.iter().filter(|(word, says)| known(word).0 & !Known::ENGLISH != **says).count();
         assert_eq!((wrong, first.len() > 180_000), (0, true));
+    }
+
+    #[test]
+    fn a_word_is_read_alike_from_everywhere() {
+        let mut lowered = Lowered::default();
+        for word in
+            ["a", "Ada", "lovelace", "Lovelaces", "Aaaaaaaabbbbbbbb", "Aaaaaaaabbbbbbbbc", &"Xy".repeat(30)]
+        {
+            for (head, tail) in [("", ""), ("é 1", ""), ("", "!x"), ("ab ", " and more, 12")] {
+                lowered.read(&format!("{head}{word}{tail}"));
+                let read = WordHash::of_letters(&lowered, head.len(), head.len() + word.len());
+                assert_eq!(read.0, WordHash::of(word).0, "{word}");
+                assert_eq!(read.0, hash(word.to_lowercase().as_bytes(), 0), "{word}");
+            }
+        }
     }
 
     #[test]
@@ -388,7 +433,7 @@ mod tests {
     fn only_names_that_are_nothing_else_are_known_in_lower_case() {
         let mut wrong = 0;
         for_each_name(|word, _| {
-            let hash = WordHash::of(word, 0, word.len());
+            let hash = WordHash::of(word);
             let (lower, any) = (gazetteer().lower(hash), gazetteer().get(hash));
             wrong += u32::from(lower != if any.in_lower_case() { any } else { Known::NOTHING });
         });

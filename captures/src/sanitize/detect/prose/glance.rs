@@ -3,7 +3,7 @@
 //! Letters, capitals and digits of a block become bits of a word, so that whole words are stepped over without looking
 //! at their bytes. Only capitalised words and the words of the gazetteer's filter cost more.
 
-use super::gazetteer::{Gazetteer, WordHash};
+use super::gazetteer::{Gazetteer, Lowered, WordHash};
 
 const BLOCK: usize = 64;
 
@@ -16,18 +16,10 @@ struct Masks {
     beyond: u64,
 }
 
-/// What was seen.
-#[derive(Clone, Copy, Debug, Default)]
-struct Seen {
-    capitals: bool,
-    digits: bool,
-    names: bool,
-}
-
-/// Whether `text` can hold anything that this module's neighbours find.
-pub(super) fn is_worth_reading(text: &str, gazetteer: &Gazetteer) -> bool {
+/// Whether `text`, which `lowered` holds as well, can hold anything that this module's neighbours find.
+pub(super) fn is_worth_reading(text: &str, lowered: &Lowered, gazetteer: &Gazetteer) -> bool {
     let bytes = text.as_bytes();
-    let mut seen = Seen::default();
+    let (mut capitals, mut digits) = (false, false);
     let mut within_word = 0;
     for (i, block) in bytes.chunks(BLOCK).enumerate() {
         let masks = match <&[u8; BLOCK]>::try_from(block) {
@@ -41,54 +33,68 @@ pub(super) fn is_worth_reading(text: &str, gazetteer: &Gazetteer) -> bool {
         if masks.beyond != 0 {
             return true;
         }
-        seen.digits |= masks.digits != 0;
-        let mut starts = masks.letters & !(masks.letters << 1 | within_word);
+        digits |= masks.digits != 0;
+        let starts = masks.letters & !(masks.letters << 1 | within_word);
         within_word = masks.letters >> (BLOCK - 1);
-        while starts != 0 {
-            let bit = starts.trailing_zeros() as usize;
-            starts &= starts - 1;
-            let start = i * BLOCK + bit;
-            let mut len = (masks.letters >> bit).trailing_ones() as usize;
-            if bit + len == BLOCK {
-                len += bytes[start + len..].iter().take_while(|b| b.is_ascii_alphabetic()).count();
-            }
-            if masks.capitals >> bit & 1 == 0 {
-                seen.names |= if len < 4 {
-                    is_short_cue(&bytes[start..start + len])
-                } else {
-                    gazetteer.lower(WordHash::of_ascii(text, start, start + len)).any()
-                };
-            } else if len > 1 {
-                seen.capitals = true;
-                let known = gazetteer.get(WordHash::of_ascii(text, start, start + len));
-                seen.names |= known.name() || known.is_strange();
-            }
-            if seen.names {
+        let words = |starts: u64| {
+            Bits(starts).map(|bit| {
+                let (start, len) = (i * BLOCK + bit, (masks.letters >> bit).trailing_ones() as usize);
+                let behind = if bit + len == BLOCK { letters_at(bytes, start + len) } else { 0 };
+                (start, start + len + behind)
+            })
+        };
+        // Words in lower case are many, and hardly one tells anything: no branch for each.
+        let lower = starts & !masks.capitals;
+        let may_tell = words(lower).fold(false, |may, (start, end)| {
+            may | gazetteer.may_tell(WordHash::of_letters(lowered, start, end))
+        });
+        if may_tell && words(lower).any(|(start, end)| tells(&bytes[start..end], lowered, start, gazetteer)) {
+            return true;
+        }
+        for (start, end) in words(starts & masks.capitals).filter(|(start, end)| end - start > 1) {
+            capitals = true;
+            let known = gazetteer.get(WordHash::of_letters(lowered, start, end));
+            if known.name() || known.is_strange() {
                 return true;
             }
         }
     }
-    seen.digits && seen.capitals
+    digits && capitals
+}
+
+/// Whether a word in lower case is a name or a cue.
+fn tells(word: &[u8], lowered: &Lowered, start: usize, gazetteer: &Gazetteer) -> bool {
+    match word.len() {
+        ..4 => is_short_cue(word),
+        len => gazetteer.lower(WordHash::of_letters(lowered, start, start + len)).any(),
+    }
+}
+
+/// How many ASCII letters stand from `at` on.
+fn letters_at(bytes: &[u8], at: usize) -> usize {
+    bytes[at..].iter().take_while(|b| b.is_ascii_alphabetic()).count()
 }
 
 /// Words of at most three letters that announce something even in lower case.
+pub(super) const SHORT_CUES: [&str; 13] =
+    ["mr", "mrs", "ms", "dr", "dob", "geb", "zip", "plz", "rue", "via", "apt", "psc", "apo"];
+
+/// Whether `word` is one of [`SHORT_CUES`].
 pub(super) fn is_short_cue(word: &[u8]) -> bool {
-    matches!(
-        word,
-        b"mr"
-            | b"mrs"
-            | b"ms"
-            | b"dr"
-            | b"dob"
-            | b"geb"
-            | b"zip"
-            | b"plz"
-            | b"rue"
-            | b"via"
-            | b"apt"
-            | b"psc"
-            | b"apo"
-    )
+    SHORT_CUES.iter().any(|cue| cue.as_bytes() == word)
+}
+
+/// The places of the bits of a word, the lowest first.
+struct Bits(u64);
+
+impl Iterator for Bits {
+    type Item = usize;
+
+    fn next(&mut self) -> Option<usize> {
+        let bit = self.0.trailing_zeros() as usize;
+        self.0 &= self.0.wrapping_sub(1);
+        (bit < BLOCK).then_some(bit)
+    }
 }
 
 // === impl Masks ===

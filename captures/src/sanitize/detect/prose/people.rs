@@ -276,7 +276,7 @@ impl People<'_> {
         if particles && capitals >= 2 {
             points += 2;
         }
-        if self.is_own_line(run) && capitals + initials >= 2 {
+        if capitals + initials >= 2 && self.is_own_line(run) {
             points += 3;
         }
         points - self.thing(run)
@@ -294,10 +294,13 @@ impl People<'_> {
     }
 
     fn is_own_line(&self, run: Run) -> bool {
+        if !self.text.contains('\n') {
+            return false;
+        }
         let (start, end) = (self.tokens[run.first].start, self.tokens[run.last].end);
         let before = self.text[..start].rsplit('\n').next().unwrap_or_default();
         let after = self.text[end..].split('\n').next().unwrap_or_default();
-        self.text.contains('\n') && !before.chars().chain(after.chars()).any(char::is_alphanumeric)
+        !before.chars().chain(after.chars()).any(char::is_alphanumeric)
     }
 
     /// What speaks for a company, a place or a title of something.

@@ -1,7 +1,7 @@
 //! Words and numbers of a text, with what the gazetteer knows about them.
 
 use super::cues::Cues;
-use super::gazetteer::{Gazetteer, Known, WordHash};
+use super::gazetteer::{Gazetteer, Known, Lowered, WordHash};
 use super::glance::is_short_cue;
 
 /// How a token is written.
@@ -76,8 +76,13 @@ const fn byte_kinds() -> [u8; 256] {
 
 static KINDS: [u8; 256] = byte_kinds();
 
-/// Reads the tokens of `text` into `tokens`.
-pub(super) fn read(text: &str, gazetteer: &Gazetteer, tokens: &mut Vec<Token>) -> Overview {
+/// Reads the tokens of `text`, which `lowered` holds as well, into `tokens`.
+pub(super) fn read(
+    text: &str,
+    lowered: &Lowered,
+    gazetteer: &Gazetteer,
+    tokens: &mut Vec<Token>,
+) -> Overview {
     tokens.clear();
     let bytes = text.as_bytes();
     let mut overview = Overview::default();
@@ -96,32 +101,34 @@ pub(super) fn read(text: &str, gazetteer: &Gazetteer, tokens: &mut Vec<Token>) -
         let plain = at == bytes.len() || !matches!(bytes[at], b'\'' | 0x80..);
         if plain && seen == LETTER && at - start < 4 {
             // Short lower-case words are no names, but neighbours may need them.
-            overview.names |= is_short_cue(&bytes[start..at]);
+            let word = WordHash::of_letters(lowered, start, at);
+            overview.names |= gazetteer.may_tell(word) && is_short_cue(&bytes[start..at]);
             tokens.push(Token {
                 start,
                 end: at,
                 shape: shape_of_tagged(bytes, start, at, Shape::Lower),
-                cues: gazetteer.cues(WordHash::of_ascii(text, start, at)),
+                cues: gazetteer.cues(word),
                 ..NO_TOKEN
             });
             continue;
         }
         let mut token = Token { start, end: at, ..NO_TOKEN };
-        if !plain {
+        if plain {
+            token.shape = shape_of_ascii(&bytes[start..at], seen);
+        } else {
             at = slow_end(text, start);
             if at == start {
                 at += text[start..].chars().next().map_or(1, char::len_utf8);
                 continue;
             }
-            token.end = at;
             (token.end, token.possessive) = without_possessive(text, start, at);
             token.accented = !text[start..token.end].is_ascii();
+            token.shape = match (token.accented, seen) {
+                (false, LETTER) => Shape::Lower,
+                (false, DIGIT) => Shape::Number,
+                _ => shape(&text[start..token.end]),
+            };
         }
-        token.shape = match (token.accented, seen) {
-            (false, LETTER) => Shape::Lower,
-            (false, DIGIT) => Shape::Number,
-            _ => shape(&text[start..token.end]),
-        };
         token.shape = shape_of_tagged(bytes, start, token.end, token.shape);
         match token.shape {
             Shape::Number | Shape::Code => overview.digits = true,
@@ -131,7 +138,10 @@ pub(super) fn read(text: &str, gazetteer: &Gazetteer, tokens: &mut Vec<Token>) -
                 }
             }
             Shape::Initial | Shape::Lower | Shape::Title | Shape::Upper => {
-                let word = WordHash::of(text, token.start, token.end);
+                let word = match plain {
+                    true => WordHash::of_letters(lowered, start, token.end),
+                    false => WordHash::of(token.text(text)),
+                };
                 token.cues = gazetteer.cues(word);
                 if token.shape == Shape::Lower {
                     token.known = gazetteer.lower(word);
@@ -200,6 +210,23 @@ fn without_possessive(text: &str, start: usize, end: usize) -> (usize, bool) {
     let word = &text[start..end];
     let bare = ["'s", "’s", "'S", "’S"].iter().find_map(|s| word.strip_suffix(s)).filter(|b| !b.is_empty());
     bare.map_or((end, false), |b| (start + b.len(), true))
+}
+
+/// As [`shape`], of ASCII letters and digits of the kinds `seen`.
+fn shape_of_ascii(word: &[u8], seen: u8) -> Shape {
+    match seen {
+        LETTER => return Shape::Lower,
+        DIGIT => return Shape::Number,
+        _ if seen & DIGIT != 0 => return Shape::Code,
+        _ => {}
+    }
+    let upper = word.iter().filter(|b| b.is_ascii_uppercase()).count();
+    match (word.first().is_some_and(u8::is_ascii_uppercase), upper) {
+        (true, 1) if word.len() == 1 => Shape::Initial,
+        (true, _) if upper == word.len() => Shape::Upper,
+        (true, _) => Shape::Title,
+        (false, _) => Shape::Tag,
+    }
 }
 
 fn shape(word: &str) -> Shape {
@@ -281,6 +308,21 @@ impl<'a> Folded<'a> {
         match self {
             Self::AsIs(word) => word,
             Self::Copy(bytes, len) => std::str::from_utf8(&bytes[..*len]).unwrap_or_default(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_word_of_ascii_has_the_shape_of_any_word(word in "[a-zA-Z0-9]{1,6}|[A-Z]{1,3}|[A-Z][a-z]{1,5}|[a-z]{1,3}") {
+            let seen = word.bytes().fold(0, |seen, b| seen | KINDS[usize::from(b)]);
+            prop_assert_eq!(shape_of_ascii(word.as_bytes(), seen), shape(&word));
         }
     }
 }
