@@ -89,7 +89,7 @@ fn exchange(target: &str, fields: &[(&'static str, &'static str)], body: Vec<u8>
         ending: Ending::Complete,
         timing: Timing::default(),
         chunks: Vec::new(),
-        redactions: Vec::new(),
+        redactions: Default::default(),
         trace_id: None,
         stamp: Stamp::default(),
     }
