@@ -57,6 +57,10 @@ pub struct Args {
     #[arg(long, value_name = "TIME", env = "UNDERSTUDY_SHUTDOWN_BUDGET", default_value = "20s", value_parser = duration)]
     pub shutdown_budget: Duration,
 
+    /// Form of the log on standard error
+    #[arg(long, value_name = "FORM", env = "UNDERSTUDY_LOG_FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    pub log_format: LogFormat,
+
     /// Directory of the segments; created when missing
     #[arg(long, value_name = "DIR", env = "UNDERSTUDY_CAPTURES", help_heading = "Recording")]
     pub captures: PathBuf,
@@ -136,6 +140,15 @@ pub struct Args {
     /// Node name for the segment header
     #[arg(long, value_name = "NAME", env = "NODE_NAME", help_heading = "Identity")]
     pub node: Option<String>,
+}
+
+/// Form of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object a line.
+    Json,
 }
 
 // === impl values ===

@@ -7,6 +7,7 @@ use clap::Parser;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
+use understudy_proxy::args::LogFormat;
 use understudy_proxy::flight::Asker;
 use understudy_proxy::{Args, Config, Controls, Failure, Sockets};
 
@@ -36,7 +37,7 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
     };
-    start_logging();
+    start_logging(args.log_format);
     raise_descriptor_limit();
     match serve(args) {
         Ok(code) => code,
@@ -117,14 +118,14 @@ async fn follow_signals(controls: Controls) -> io::Result<()> {
 
 /// Logs to standard error; `RUST_LOG` chooses. A panic is logged by its place alone, since its message may quote
 /// what passed.
-fn start_logging() {
+fn start_logging(format: LogFormat) {
     let filter = EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| EnvFilter::new("info,pingora_core=warn,pingora_runtime=warn"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(io::stderr().is_terminal())
-        .with_writer(io::stderr)
-        .init();
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    match format {
+        LogFormat::Text => log.with_ansi(io::stderr().is_terminal()).init(),
+        LogFormat::Json => log.json().init(),
+    }
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(|place| format!("{}:{}", place.file(), place.line()));
         tracing::error!(

@@ -93,7 +93,12 @@ fn logs_at_their_loudest_hold_nothing_of_what_passed() {
     let service = Service::start();
     let dir = tempfile::tempdir().unwrap();
     let mut loud = command(service.address, dir.path());
-    loud.env("RUST_LOG", "trace").args(["--flight-recorder", "1m", "--freeze-when", "2xx>1"]);
+    loud.env("RUST_LOG", "trace").args(["--log-format", "json"]).args([
+        "--flight-recorder",
+        "1m",
+        "--freeze-when",
+        "2xx>1",
+    ]);
     let mut sidecar = Binary::start_command(loud, service.address);
     let mut errors = sidecar.child.stderr.take().unwrap();
     let reading = std::thread::spawn(move || {
@@ -129,6 +134,12 @@ fn logs_at_their_loudest_hold_nothing_of_what_passed() {
     assert_eq!(sidecar.ended().0, Some(0));
     let log = reading.join().unwrap();
     assert!(log.lines().count() > 5, "it did log: {log}");
+    for line in log.lines() {
+        assert!(
+            serde_json::from_str::<serde_json::Value>(line).is_ok_and(|line| line["level"].is_string()),
+            "{line}"
+        );
+    }
     assert!(!log.to_lowercase().contains(CANARY), "{log}");
 }
 
