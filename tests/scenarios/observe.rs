@@ -8,8 +8,11 @@ use understudy_tests::peers::{Prometheus, browse, fetch, free_address, h2load, p
 use understudy_tests::process::Running;
 use understudy_tests::programs::{Sentiment, Sidecar, program};
 
+/// Whether a value is the expected one.
+type Holds = fn(f64) -> bool;
+
 /// What alerts of the sentiment service ask for, as they ask for it, and what must come of the traffic below.
-const COMPATIBLE: [(&str, fn(f64) -> bool); 6] = [
+const COMPATIBLE: [(&str, Holds); 6] = [
     ("sum(http_requests_total{status=\"200\"})", |sum| sum == 400.0),
     ("sum(http_requests_total{status=~\"5..\"}) or vector(0)", |sum| sum == 0.0),
     ("histogram_quantile(0.95, sum(http_request_duration_seconds_bucket) by (le))", |p95| {
