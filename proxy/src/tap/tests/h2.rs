@@ -2,6 +2,7 @@
 
 use super::*;
 
+mod arbitrary;
 mod frames;
 mod peers;
 

@@ -25,7 +25,17 @@ proptest! {
             bench.feed(if *is_client { Client } else { Service }, bytes);
             prop_assert!(bench.desk.held() <= 2 * (head::MAX_HEAD + MAX_BODY) + 20 * 300);
         }
-        bench.outcome();
+        let whole = bench.outcome();
+        let mut bench = Bench::new();
+        if begins_well {
+            bench.play(&[(Client, "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"), (Service, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")]);
+        }
+        for (is_client, bytes) in &steps {
+            for byte in bytes {
+                bench.feed(if *is_client { Client } else { Service }, &[*byte]);
+            }
+        }
+        prop_assert_eq!(bench.outcome(), whole, "byte by byte");
     }
 
     /// Well-formed exchanges in any cut come out as they went in.
