@@ -6,9 +6,13 @@
 //! runtime, `POSITIVE` from another). A response that carries the answers of several inputs has no single label
 //! and is not read.
 
+mod pointer;
+
 use std::borrow::Cow;
 
 use serde_json::Value;
+
+use self::pointer::{Pointer, Scalar, scalars};
 
 /// Longest label, in bytes. What is longer is generated text, not a class, and would turn every count by label into
 /// a list of texts.
@@ -45,10 +49,6 @@ enum SafePath {
     /// Everything below; ends in a slash.
     Below(&'static str),
 }
-
-/// A JSON pointer (RFC 6901), checked.
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Pointer(String);
 
 /// What the model said.
 #[derive(Clone, Debug, PartialEq)]
@@ -89,15 +89,15 @@ impl Preset {
     pub fn named(name: &str) -> Result<Preset, UnknownPreset> {
         let known = |inputs: &[&str], shape, safe: &[SafePath]| Preset {
             name: name.to_owned(),
-            inputs: inputs.iter().map(|p| Pointer((*p).to_owned())).collect(),
+            inputs: inputs.iter().map(|p| Pointer::to(p)).collect(),
             shape,
             safe: safe.to_vec(),
         };
         match name {
             "kubesentiment" => {
                 let shape = Shape::Pointers {
-                    label: Pointer("/label".into()),
-                    score: Some(Pointer("/score".into())),
+                    label: Pointer::to("/label"),
+                    score: Some(Pointer::to("/score")),
                 };
                 Ok(known(
                     &["/text"],
@@ -122,7 +122,7 @@ impl Preset {
     pub fn rules(label_pointer: &str, score_pointer: Option<&str>) -> Result<Preset, BadPointer> {
         Ok(Preset {
             name: "rules".into(),
-            inputs: ["/text", "/inputs", "/input"].map(|p| Pointer(p.to_owned())).to_vec(),
+            inputs: ["/text", "/inputs", "/input"].map(Pointer::to).to_vec(),
             shape: Shape::Pointers {
                 label: Pointer::parse(label_pointer, "label")?,
                 score: score_pointer.map(|p| Pointer::parse(p, "score")).transpose()?,
@@ -140,7 +140,7 @@ impl Preset {
     pub fn pointers(&self) -> Option<(&str, Option<&str>)> {
         match &self.shape {
             Shape::Pointers { label, score } if self.name == "rules" => {
-                Some((&label.0, score.as_ref().map(|s| &s.0[..])))
+                Some((label.as_str(), score.as_ref().map(Pointer::as_str)))
             }
             _ => None,
         }
@@ -152,35 +152,34 @@ impl Preset {
     }
 
     /// Label and score of a response body; `None` when it is not JSON, has no label, or answers several inputs.
-    pub fn answer(&self, body: &[u8]) -> Option<FoundAnswer<'_>> {
-        let body: Value = serde_json::from_slice(body).ok()?;
+    pub fn answer<'a>(&self, body: &'a [u8]) -> Option<FoundAnswer<'a>> {
         let (label, score) = match &self.shape {
             Shape::Pointers { label, score } => {
-                let label = label_text(body.pointer(&label.0)?)?;
-                (label, score.as_ref().and_then(|p| body.pointer(&p.0)).and_then(Value::as_f64))
+                // Without a pointer to a score, that of the label leads to no number that counts.
+                let [found, number] = scalars(body, [label, score.as_ref().unwrap_or(label)])?;
+                let number = match number {
+                    Some(Scalar::Number(number)) if score.is_some() => number.as_f64(),
+                    _ => None,
+                };
+                (label_text(found?)?, number)
             }
-            Shape::Classes => best_class(&body)?,
-            Shape::Data => {
-                let [item] = &body.get("data")?.as_array()?[..] else { return None };
-                let probs = item.get("probs").and_then(Value::as_array);
-                let best = probs.and_then(|p| p.iter().filter_map(Value::as_f64).max_by(f64::total_cmp));
-                (label_text(item.get("label")?)?, best)
-            }
+            Shape::Classes => best_class(&serde_json::from_slice(body).ok()?)?,
+            Shape::Data => only_item(&serde_json::from_slice(body).ok()?)?,
         };
         let score = score.map(|s| s as f32).filter(|s| s.is_finite());
-        Some(FoundAnswer { label: Cow::Owned(label), score })
+        Some(FoundAnswer { label, score })
     }
 
     /// The text that a request asked about; `None` when it is not where the preset expects it.
     pub fn input(&self, body: &[u8]) -> Option<String> {
         let body: Value = serde_json::from_slice(body).ok()?;
-        self.inputs.iter().find_map(|p| body.pointer(&p.0).and_then(Value::as_str)).map(str::to_owned)
+        self.inputs.iter().find_map(|p| p.of(&body).and_then(Value::as_str)).map(str::to_owned)
     }
 
     /// A request body that asks about one text.
     pub fn question(&self, text: &str) -> Vec<u8> {
         // The first place of every preset is a member of the document.
-        let member = self.inputs.first().map_or("text", |pointer| pointer.0.trim_start_matches('/'));
+        let member = self.inputs.first().map_or("text", |pointer| pointer.as_str().trim_start_matches('/'));
         serde_json::json!({ member: text }).to_string().into_bytes()
     }
 
@@ -216,33 +215,44 @@ impl SafePath {
     }
 }
 
-// === impl Pointer ===
-
-impl Pointer {
-    fn parse(pointer: &str, what: &'static str) -> Result<Self, BadPointer> {
-        let escapes_hold = pointer.split('~').skip(1).all(|rest| rest.starts_with(['0', '1']));
-        if pointer.starts_with('/') && escapes_hold {
-            Ok(Self(pointer.to_owned()))
-        } else {
-            Err(BadPointer { pointer: pointer.to_owned(), what })
-        }
-    }
-}
-
 /// A label as compared: scalars as text, in upper case.
-fn label_text(value: &Value) -> Option<String> {
-    let label = match value {
-        Value::String(text) => text.trim().to_uppercase(),
-        Value::Number(number) => number.to_string(),
-        Value::Bool(true) => "TRUE".to_owned(),
-        Value::Bool(false) => "FALSE".to_owned(),
-        Value::Null | Value::Array(_) | Value::Object(_) => return None,
+fn label_text(scalar: Scalar<'_>) -> Option<Cow<'_, str>> {
+    let label = match scalar {
+        Scalar::Text(text) if is_folded(&text) => text,
+        Scalar::Text(text) => Cow::Owned(text.trim().to_uppercase()),
+        Scalar::Number(number) => Cow::Owned(number.to_string()),
+        Scalar::Bool(true) => Cow::Borrowed("TRUE"),
+        Scalar::Bool(false) => Cow::Borrowed("FALSE"),
     };
     (!label.is_empty() && label.len() <= MAX_LABEL).then_some(label)
 }
 
+/// Whether a label is already as it is compared.
+fn is_folded(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_graphic() && !byte.is_ascii_lowercase())
+}
+
+/// A label in a tree.
+fn label_of(value: &Value) -> Option<Cow<'static, str>> {
+    let scalar = match value {
+        Value::String(text) => Scalar::Text(Cow::Owned(text.clone())),
+        Value::Number(number) => Scalar::Number(number.clone()),
+        Value::Bool(value) => Scalar::Bool(*value),
+        Value::Null | Value::Array(_) | Value::Object(_) => return None,
+    };
+    label_text(scalar)
+}
+
+/// The answer in `{"data": [{"label", "probs"}]}`, if it is one.
+fn only_item(body: &Value) -> Option<(Cow<'static, str>, Option<f64>)> {
+    let [item] = &body.get("data")?.as_array()?[..] else { return None };
+    let probs = item.get("probs").and_then(Value::as_array);
+    let best = probs.and_then(|p| p.iter().filter_map(Value::as_f64).max_by(f64::total_cmp));
+    Some((label_of(item.get("label")?)?, best))
+}
+
 /// The class with the highest score, of `[{label, score}, ...]` or `[[{label, score}, ...]]`.
-fn best_class(body: &Value) -> Option<(String, Option<f64>)> {
+fn best_class(body: &Value) -> Option<(Cow<'static, str>, Option<f64>)> {
     let mut classes = body.as_array()?;
     if let Some(Value::Array(inner)) = classes.first() {
         if classes.len() > 1 {
@@ -253,7 +263,7 @@ fn best_class(body: &Value) -> Option<(String, Option<f64>)> {
     let scored =
         classes.iter().filter_map(|class| Some((class.get("label")?, class.get("score")?.as_f64()?)));
     let (label, score) = scored.max_by(|a, b| a.1.total_cmp(&b.1))?;
-    Some((label_text(label)?, Some(score)))
+    Some((label_of(label)?, Some(score)))
 }
 
 #[cfg(test)]

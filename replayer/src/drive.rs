@@ -10,7 +10,7 @@
 //! - [`rehearse`] is the whole of it.
 //! - `clock`: the monotonic clock of the run, and waking at an instant.
 //! - `worker`: threads that start requests and hand on outcomes in batches.
-//! - `lane`: a worker's connections to a candidate; `attempt`: one request on one of them.
+//! - `lane`: a worker's connections to a candidate; `wire`: one of them; `attempt`: one request on it.
 //! - `collector`: answers, files, metrics, progress.
 //! - `preflight`: what must hold before anything is sent.
 
@@ -20,12 +20,12 @@ mod collector;
 pub(crate) mod histogram;
 mod lane;
 mod latency_log;
-mod outcome_log;
 mod preflight;
 mod progress;
 mod stop;
 #[cfg(test)]
 mod tests;
+mod wire;
 mod worker;
 
 pub use progress::{Progress, Standing};
@@ -37,7 +37,6 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread::{Scope, ScopedJoinHandle};
 use std::time::{Duration, Instant, SystemTime};
 
-use hyper::header::HeaderValue;
 use tokio::sync::mpsc as turns;
 use understudy_captures::capture::CaptureError;
 use understudy_captures::{Capture, UnixNanos};
@@ -144,8 +143,7 @@ impl<'a> Run<'a> {
             clock,
             routes: self.routes,
             label: Label {
-                run: HeaderValue::try_from(self.run_id)
-                    .map_err(|error| DriveError::Bug(error.to_string()))?,
+                run: self.run_id.to_owned(),
                 trace: rand::random::<u64>() | 1,
             },
             pace: plan.pace,

@@ -1,5 +1,7 @@
 //! What became of one scheduled request, and everything that a run produced.
 
+pub mod log;
+
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -146,9 +148,9 @@ impl Labels {
         Some(Answer { label, score: found.score })
     }
 
-    /// The label of a number that [`answer`](Self::answer) gave.
-    pub fn name(&self, label: u16) -> &str {
-        self.names.get(usize::from(label)).map_or("", String::as_str)
+    /// Labels by number.
+    pub fn names(&self) -> &[String] {
+        &self.names
     }
 
     /// Labels by number.

@@ -37,7 +37,7 @@ fn the_demo_tells_the_whole_story_in_under_a_minute() -> Result<()> {
     assert!(texts.values().any(|text| text.as_str().is_some_and(|t| t.len() > 10)), "{texts:?}");
 
     let dir = Path::new(find.stdout.trim()).parent().context("the run has a directory")?.to_owned();
-    for file in ["report.html", "report.md", "latency.hlog", "outcomes.mpk.zst"] {
+    for file in ["report.html", "report.md", "latency.hlog", "outcomes.uout"] {
         assert!(std::fs::metadata(dir.join(file))?.len() > 100, "{file} is written");
     }
     let before = std::fs::read(dir.join("report.html"))?;

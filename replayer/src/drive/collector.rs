@@ -12,13 +12,13 @@ use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use hdrhistogram::serialization::V2DeflateSerializer;
 
 use super::DriveError;
-use super::attempt::{Coding, Kept};
 use super::latency_log::{self, LatencyLog};
-use super::outcome_log::{self, OutcomeLog};
 use super::progress::{Progress, Standing};
-use super::worker::{Done, Message, Turn};
+use super::wire::Coding;
+use super::worker::{Message, Turn};
 use crate::metrics::Metrics;
-use crate::outcome::{Answer, Labels, Outcome};
+use crate::outcome::log::{self as outcome_log, Header, OutcomeLog};
+use crate::outcome::{Answer, Kind, Labels, Outcome};
 use crate::plan::Plan;
 
 /// How often progress is shown when nothing happens.
@@ -93,8 +93,13 @@ impl Collector<'_> {
         let outcomes_path = path(outcome_log::FILE_NAME);
         let latency_path = path(latency_log::FILE_NAME);
 
-        let outcome_log = OutcomeLog::create(self.dir, self.plan, self.run_id)
-            .map_err(unwritable(outcomes_path.clone()))?;
+        let header = Header {
+            run_id: self.run_id.to_owned(),
+            candidates: self.plan.candidates.iter().map(|candidate| candidate.name.clone()).collect(),
+            kinds: Kind::ALL.iter().map(|kind| kind.name().to_owned()).collect(),
+        };
+        let outcome_log =
+            OutcomeLog::create(self.dir, &header).map_err(unwritable(outcomes_path.clone()))?;
         let file = File::create_new(&latency_path).map_err(unwritable(latency_path.clone()))?;
         let mut file = BufWriter::new(file);
         let mut serializer = V2DeflateSerializer::new();
@@ -121,7 +126,7 @@ impl Collector<'_> {
         let State { collector, outcome_log, latency_log, outcomes, tallies, .. } = state;
         let Collector { labels, mut progress, .. } = collector;
         progress.finish();
-        outcome_log.finish().map_err(unwritable(outcomes_path))?;
+        outcome_log.finish(&labels).map_err(unwritable(outcomes_path))?;
         latency_log.finish().map_err(unwritable(latency_path.clone()))?;
         file.flush().map_err(unwritable(latency_path))?;
         Ok(Collected { labels, outcomes, tallies })
@@ -135,8 +140,8 @@ impl State<'_, '_> {
         match message {
             Message::Begin(turn) => self.current = Some(Current { turn, over: 0, ended: 0, wall: 0 }),
             Message::Batch(batch) => {
-                for done in batch {
-                    self.note(done)?;
+                for done in &batch.done {
+                    self.note(done.outcome, done.queued, batch.body(done))?;
                 }
                 self.collector.metrics.progress(self.outcomes.len() as u64, self.collector.total);
             }
@@ -146,9 +151,14 @@ impl State<'_, '_> {
         Ok(())
     }
 
-    fn note(&mut self, done: Done) -> Result<(), DriveError> {
-        let Done { mut outcome, body, queued } = done;
-        outcome.answer = body.and_then(|body| answer(&mut self.collector.labels, self.collector.plan, body));
+    fn note(
+        &mut self,
+        mut outcome: Outcome,
+        queued: bool,
+        body: Option<(Coding, &[u8])>,
+    ) -> Result<(), DriveError> {
+        let (labels, plan) = (&mut self.collector.labels, self.collector.plan);
+        outcome.answer = body.and_then(|(coding, bytes)| answer(labels, plan, coding, bytes));
         self.collector.metrics.observe(&outcome);
         let dir = self.collector.dir;
         let unwritable = |name: &str| {
@@ -192,7 +202,7 @@ impl State<'_, '_> {
         };
         tally.span += span;
         self.current = None;
-        self.outcome_log.flush().map_err(|source| DriveError::Unwritable {
+        self.outcome_log.rest(&self.collector.labels).map_err(|source| DriveError::Unwritable {
             path: self.collector.dir.join(outcome_log::FILE_NAME),
             source,
         })?;
@@ -215,14 +225,13 @@ impl State<'_, '_> {
 }
 
 /// The answer in a body, decoded if need be.
-fn answer(labels: &mut Labels, plan: &Plan, body: Kept) -> Option<Answer> {
-    let Kept { bytes, coding } = body;
+fn answer(labels: &mut Labels, plan: &Plan, coding: Coding, bytes: &[u8]) -> Option<Answer> {
     let decoded = match coding {
-        Coding::Identity => return labels.answer(&plan.preset, &bytes),
-        Coding::Gzip => decode(MultiGzDecoder::new(&bytes[..])),
+        Coding::Identity => return labels.answer(&plan.preset, bytes),
+        Coding::Gzip => decode(MultiGzDecoder::new(bytes)),
         // `deflate` is zlib by its definition, and raw in the habit of some servers.
         Coding::Deflate => {
-            decode(ZlibDecoder::new(&bytes[..])).or_else(|| decode(DeflateDecoder::new(&bytes[..])))
+            decode(ZlibDecoder::new(bytes)).or_else(|| decode(DeflateDecoder::new(bytes)))
         }
     };
     labels.answer(&plan.preset, &decoded?)

@@ -11,21 +11,17 @@ use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 
-use bytes::Bytes;
-use http_body_util::Full;
-use hyper::client::conn::http1::{Builder, SendRequest};
-use hyper::header::HeaderValue;
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
 use tokio::sync::oneshot;
+
+use super::wire::{Scratch, Wire, scratch};
 
 /// Where a lane leads.
 #[derive(Clone, Debug)]
 pub(super) struct Route {
     /// Where the candidate accepted a connection before the run.
     pub(super) address: SocketAddr,
-    /// The `Host` field.
-    pub(super) host: HeaderValue,
+    /// What the `Host` field says.
+    pub(super) host: String,
     /// Put before every target; may be empty.
     pub(super) prefix: String,
 }
@@ -34,6 +30,7 @@ pub(super) struct Route {
 pub(super) struct Lane {
     pub(super) route: Route,
     most: usize,
+    scratch: Scratch,
     /// Slots given out, idle connections included.
     open: Cell<usize>,
     idle: RefCell<Vec<Connection>>,
@@ -47,7 +44,7 @@ pub(super) struct Slot {
 
 /// An open connection with nothing under way.
 pub(super) struct Connection {
-    pub(super) sender: SendRequest<Full<Bytes>>,
+    pub(super) wire: Wire,
     /// It has carried a whole exchange before.
     pub(super) served: bool,
     slot: Slot,
@@ -67,6 +64,7 @@ impl Lane {
         Rc::new(Lane {
             route,
             most,
+            scratch: scratch(),
             open: Cell::new(0),
             idle: RefCell::default(),
             waiting: RefCell::default(),
@@ -79,7 +77,7 @@ impl Lane {
             let last = self.idle.borrow_mut().pop();
             match last {
                 // The candidate closed it while it was idle. Dropping it makes room, so this ends.
-                Some(connection) if connection.sender.is_closed() => drop(connection),
+                Some(connection) if connection.wire.is_spent() => drop(connection),
                 Some(connection) => return Some(Grant::Connection(connection)),
                 None => break,
             }
@@ -141,15 +139,8 @@ impl Drop for Slot {
 impl Slot {
     /// Opens a connection.
     pub(super) async fn connect(self) -> io::Result<Connection> {
-        let stream = TcpStream::connect(self.lane.route.address).await?;
-        stream.set_nodelay(true)?;
-        let (sender, connection) =
-            Builder::new().handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
-        tokio::task::spawn_local(async move {
-            // What goes wrong is seen by the request that was on it.
-            connection.await.ok();
-        });
-        Ok(Connection { sender, served: false, slot: self })
+        let wire = Wire::connect(self.lane.route.address, Rc::clone(&self.lane.scratch)).await?;
+        Ok(Connection { wire, served: false, slot: self })
     }
 }
 
@@ -159,11 +150,8 @@ impl Connection {
         self.slot
     }
 
-    /// Hands the connection to the next in line once its last exchange is over, or drops it if it closed with that.
-    pub(super) async fn give_back(mut self) {
-        if self.sender.ready().await.is_err() {
-            return;
-        }
+    /// Hands the connection to the next in line. Only for one that may carry another request.
+    pub(super) fn give_back(mut self) {
         self.served = true;
         let lane = Rc::clone(&self.slot.lane);
         match lane.next_in_line() {

@@ -5,7 +5,6 @@ use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use hyper::header::HeaderValue;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::DriveError;
@@ -49,9 +48,7 @@ pub(super) fn probe(candidate: &Candidate) -> Result<Route, DriveError> {
     for address in addresses {
         match TcpStream::connect_timeout(&address, CONNECT) {
             Ok(_) => {
-                let host = HeaderValue::try_from(target.authority())
-                    .map_err(|_| unavailable("the host name does not fit into a request".into()))?;
-                return Ok(Route { address, host, prefix: target.prefix.clone() });
+                return Ok(Route { address, host: target.authority(), prefix: target.prefix.clone() });
             }
             Err(error) => reason = plainly(&error),
         }

@@ -5,6 +5,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
+use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
@@ -14,10 +15,11 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::{LocalSet, spawn_local};
 use tokio::time::{Instant, timeout_at};
 
-use super::attempt::{Kept, Label, Marks, Reply, attempt};
+use super::attempt::{Label, Marks, Reply, attempt};
 use super::clock::{Clock, Pacer, prefer_this_thread, thread_cpu};
 use super::lane::{Lane, Route};
 use super::stop::Stop;
+use super::wire::Coding;
 use crate::metrics::InFlight;
 use crate::outcome::{Kind, Outcome};
 use crate::plan::Pace;
@@ -25,6 +27,9 @@ use crate::schedule::{Block, nanos};
 
 /// Outcomes in a batch, at most.
 const BATCH: usize = 128;
+
+/// Body bytes after which a batch is handed on, however few outcomes it has.
+const BATCH_BYTES: usize = 1 << 20;
 
 /// Longest that an outcome stays with its worker.
 const FLUSH: Duration = Duration::from_millis(50);
@@ -70,7 +75,7 @@ pub(super) enum Message {
     /// A turn begins, of so many requests.
     Begin(Turn),
     /// What became of requests.
-    Batch(Vec<Done>),
+    Batch(Batch),
     /// A worker's share of a turn is over.
     Ended {
         /// CPU time it took, nanoseconds.
@@ -82,12 +87,20 @@ pub(super) enum Message {
     Failed(String),
 }
 
+/// Requests that are over.
+#[derive(Default)]
+pub(super) struct Batch {
+    pub(super) done: Vec<Done>,
+    /// Bodies in which there may be an answer, one after another.
+    bodies: Vec<u8>,
+}
+
 /// One request that is over.
 pub(super) struct Done {
     /// Without its answer.
     pub(super) outcome: Outcome,
-    pub(super) body: Option<Kept>,
     pub(super) queued: bool,
+    answer: Option<(Range<usize>, Coding)>,
 }
 
 struct Worker {
@@ -96,7 +109,7 @@ struct Worker {
     lanes: Vec<Rc<Lane>>,
     pending: Cell<usize>,
     none_pending: Notify,
-    batch: RefCell<Vec<Done>>,
+    batch: RefCell<Batch>,
     collector: Sender<Message>,
 }
 
@@ -176,7 +189,7 @@ impl Worker {
             lanes,
             pending: Cell::new(0),
             none_pending: Notify::new(),
-            batch: RefCell::new(Vec::with_capacity(BATCH)),
+            batch: RefCell::default(),
             collector,
         }
     }
@@ -262,8 +275,8 @@ impl Worker {
     }
 
     fn flush(&self) {
-        let batch = std::mem::replace(&mut *self.batch.borrow_mut(), Vec::with_capacity(BATCH));
-        if !batch.is_empty() {
+        let batch = self.batch.take();
+        if !batch.done.is_empty() {
             self.send(Message::Batch(batch));
         }
     }
@@ -274,6 +287,29 @@ impl Worker {
     }
 }
 
+// === impl Batch ===
+
+impl Batch {
+    /// The body of one of its requests in which there may be an answer.
+    pub(super) fn body(&self, done: &Done) -> Option<(Coding, &[u8])> {
+        done.answer.as_ref().map(|(place, coding)| (*coding, &self.bodies[place.clone()]))
+    }
+
+    /// Adds a request that is over; says whether the batch is full.
+    fn add(&mut self, outcome: Outcome, queued: bool, body: Option<(Coding, &[u8])>) -> bool {
+        let answer = body.map(|(coding, bytes)| {
+            let from = self.bodies.len();
+            self.bodies.extend_from_slice(bytes);
+            (from..self.bodies.len(), coding)
+        });
+        if self.done.is_empty() {
+            self.done.reserve(BATCH);
+        }
+        self.done.push(Done { outcome, queued, answer });
+        self.done.len() >= BATCH || self.bodies.len() >= BATCH_BYTES
+    }
+}
+
 // === impl Ticket ===
 
 async fn perform(ticket: Ticket) {
@@ -281,18 +317,20 @@ async fn perform(ticket: Ticket) {
     let Turn { candidate, iteration, ref block, .. } = *ticket.turn;
     let scheduled = &block.requests[ticket.request];
     let lane = Rc::clone(&ticket.worker.lanes[usize::from(candidate)]);
-    let request = shared.label.request(&lane, &scheduled.request, (candidate, iteration, scheduled.exchange));
+    let place = (candidate, iteration, scheduled.exchange);
 
     let now = shared.clock.now();
     let due = ticket.intended + nanos(shared.timeout);
     let deadline = Instant::now() + Duration::from_nanos(due.saturating_sub(now));
     let mut marks = Marks::default();
-    let result = timeout_at(deadline, attempt(&lane, request, &shared.clock, &mut marks)).await;
-    match result {
-        Ok(Ok(Reply { body, connection })) => {
+    let attempt = attempt(&lane, &shared.label, &scheduled.request, place, &shared.clock, &mut marks);
+    match timeout_at(deadline, attempt).await {
+        Ok(Ok(Reply { kept, connection, persistent })) => {
             let kind = if marks.status < 400 { Kind::Ok } else { Kind::HttpError };
-            ticket.finish(kind, marks, body);
-            connection.give_back().await;
+            ticket.finish(kind, marks, kept.map(|coding| (coding, connection.wire.body())));
+            if persistent {
+                connection.give_back();
+            }
         }
         Ok(Err(kind)) => ticket.finish(kind, marks, None),
         Err(_elapsed) => ticket.finish(Kind::Timeout, marks, None),
@@ -300,7 +338,7 @@ async fn perform(ticket: Ticket) {
 }
 
 impl Ticket {
-    fn finish(mut self, kind: Kind, marks: Marks, body: Option<Kept>) {
+    fn finish(mut self, kind: Kind, marks: Marks, body: Option<(Coding, &[u8])>) {
         self.finished = true;
         let worker = &self.worker;
         let shared = &worker.shared;
@@ -340,8 +378,8 @@ impl Ticket {
             answer: None,
         };
         shared.in_flight[usize::from(self.turn.candidate)].down();
-        worker.batch.borrow_mut().push(Done { outcome, body, queued: marks.queued });
-        if worker.batch.borrow().len() >= BATCH {
+        let full = worker.batch.borrow_mut().add(outcome, marks.queued, body);
+        if full {
             worker.flush();
         }
         worker.settle();

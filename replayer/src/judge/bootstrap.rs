@@ -13,8 +13,9 @@ use rand::{RngExt, SeedableRng};
 const MOST_RESAMPLES: usize = 2_000;
 /// Resamples for the largest runs, whose intervals are narrow anyway.
 const FEWEST_RESAMPLES: usize = 200;
-/// Values drawn in all, which bounds the time: about two seconds on one core.
-const WORK: usize = 400_000_000;
+/// Values drawn in all, which bounds the time: about half a second on one core. With the 500 resamples that this leaves
+/// to 200,000 requests, chance moves the end of an interval by a sixteenth of its half width.
+const WORK: usize = 100_000_000;
 /// Least number of blocks that a series must be cut into, for the blocks to differ.
 const LEAST_BLOCKS: usize = 30;
 

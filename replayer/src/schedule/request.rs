@@ -1,16 +1,15 @@
 //! A recorded request as it is sent again.
 //!
-//! The method, the target and the body bytes are the recorded ones, exactly. Of the fields those are left out that belong
-//! to the recorded connection or are made anew for this one (`connection` and what it names, `transfer-encoding`,
+//! The method, the target and the body bytes are the recorded ones, exactly; so are the fields, in their order and with
+//! their names as they were spelled. Those are left out that belong to the recorded connection or are made anew for this one (`connection` and what it names, `transfer-encoding`,
 //! `content-length`, `host`, `expect`, trace context), and those that carry credentials: a run gets its credentials from
 //! the plan, never from a capture. A body that was sent chunked is sent with its length.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use bytes::Bytes;
-use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
-use hyper::{Method, Uri};
+use hyper::Method;
+use hyper::header::{self, HeaderName, HeaderValue};
 use understudy_captures::exchange::{HttpVersion, Request};
 
 use crate::plan::Plan;
@@ -18,9 +17,6 @@ use crate::plan::Plan;
 /// Different sets of fields that are kept ready. Real clients of one service send a handful; a capture with more
 /// (an id in a field) costs a set for each request.
 const MAX_FIELD_SETS: usize = 1024;
-
-/// Longest target that `http::Uri` takes.
-const MAX_TARGET: usize = u16::MAX as usize - 1;
 
 /// Fields that are never sent as recorded, beside those that `connection` names.
 const NOT_REPEATED: [HeaderName; 18] = [
@@ -48,11 +44,11 @@ const NOT_REPEATED: [HeaderName; 18] = [
 #[derive(Clone, Debug)]
 pub struct Prepared {
     /// As recorded.
-    pub method: Method,
+    pub method: Bytes,
     /// As recorded, in origin form.
-    pub target: Uri,
-    /// Without those of the connection; shared between requests that have the same.
-    pub fields: Arc<HeaderMap>,
+    pub target: Bytes,
+    /// Lines of a head, each with its end, without those of the connection; shared between requests that have the same.
+    pub fields: Bytes,
     /// As recorded.
     pub body: Bytes,
     /// The request says that it has a body, even if that is empty.
@@ -74,12 +70,10 @@ pub enum Unrepeatable {
 
 /// Makes requests ready, sharing what they have in common.
 pub struct Preparation {
-    known: HashMap<Vec<u8>, Arc<HeaderMap>>,
+    known: HashMap<Vec<u8>, Bytes>,
     key: Vec<u8>,
     /// Set on every request, instead of what was recorded under these names.
     added: Vec<(HeaderName, HeaderValue)>,
-    /// The longest path prefix of a candidate.
-    prefix: usize,
 }
 
 // === impl Unrepeatable ===
@@ -109,7 +103,6 @@ impl Preparation {
             known: HashMap::new(),
             key: Vec::new(),
             added: plan.headers.clone(),
-            prefix: plan.candidates.iter().map(|candidate| candidate.target.prefix.len()).max().unwrap_or(0),
         }
     }
 
@@ -126,12 +119,7 @@ impl Preparation {
             return Err(Unrepeatable::Upgrade);
         }
         let target = origin_form(&request.target);
-        if target.len() + self.prefix > MAX_TARGET || target.first() != Some(&b'/') {
-            return Err(Unrepeatable::Unsendable);
-        }
-        let uri = Uri::from_maybe_shared(target.clone()).map_err(|_| Unrepeatable::Unsendable)?;
-        // `Uri` drops a fragment; whatever else it might change would change the request too.
-        if uri.path_and_query().map(|path| path.as_str().as_bytes()) != Some(&target[..]) {
+        if target.first() != Some(&b'/') || !target.iter().all(|byte| may_be_in_target(*byte)) {
             return Err(Unrepeatable::Unsendable);
         }
         let fields = self.fields(request)?;
@@ -139,12 +127,12 @@ impl Preparation {
         let has_length = !body.is_empty()
             || request.headers.get("content-length").is_some()
             || request.headers.get("transfer-encoding").is_some();
-        Ok(Prepared { method, target: uri, fields, body, has_length })
+        Ok(Prepared { method: request.method.clone(), target, fields, body, has_length })
     }
 
-    fn fields(&mut self, request: &Request) -> Result<Arc<HeaderMap>, Unrepeatable> {
+    fn fields(&mut self, request: &Request) -> Result<Bytes, Unrepeatable> {
         self.key.clear();
-        for (name, value) in request.headers.iter() {
+        for (name, value) in request.headers.iter().filter(|(name, _)| !is_made_anew(name)) {
             self.key.extend_from_slice(name);
             self.key.push(0);
             self.key.extend_from_slice(value);
@@ -154,16 +142,16 @@ impl Preparation {
         let decoded = request.body.decoded_from.is_some();
         self.key.push(u8::from(decoded));
         if let Some(known) = self.known.get(&self.key) {
-            return Ok(Arc::clone(known));
+            return Ok(known.clone());
         }
-        let fields = Arc::new(self.build(request, decoded)?);
+        let fields = Bytes::from(self.build(request, decoded)?);
         if self.known.len() < MAX_FIELD_SETS {
-            self.known.insert(self.key.clone(), Arc::clone(&fields));
+            self.known.insert(self.key.clone(), fields.clone());
         }
         Ok(fields)
     }
 
-    fn build(&self, request: &Request, decoded: bool) -> Result<HeaderMap, Unrepeatable> {
+    fn build(&self, request: &Request, decoded: bool) -> Result<Vec<u8>, Unrepeatable> {
         let nominated: Vec<&[u8]> = request
             .headers
             .iter()
@@ -171,24 +159,44 @@ impl Preparation {
             .flat_map(|(_, value)| value.split(|byte| *byte == b','))
             .map(<[u8]>::trim_ascii)
             .collect();
-        // Room for what is added to each request when it is sent.
-        let mut fields = HeaderMap::with_capacity(request.headers.len() + self.added.len() + 4);
-        for (name, value) in request.headers.iter() {
-            if nominated.iter().any(|nominee| nominee.eq_ignore_ascii_case(name)) {
+        let mut lines = Vec::new();
+        let mut put = |name: &[u8], value: &[u8]| {
+            for part in [name, b": ", value, b"\r\n"] {
+                lines.extend_from_slice(part);
+            }
+        };
+        for (spelled, value) in request.headers.iter() {
+            if nominated.iter().any(|nominee| nominee.eq_ignore_ascii_case(spelled)) {
                 continue;
             }
-            let name = HeaderName::from_bytes(name).map_err(|_| Unrepeatable::Unsendable)?;
-            if NOT_REPEATED.contains(&name) || (decoded && name == header::CONTENT_ENCODING) {
+            let name = HeaderName::from_bytes(spelled).map_err(|_| Unrepeatable::Unsendable)?;
+            let replaced = self.added.iter().any(|(added, _)| *added == name);
+            if replaced || NOT_REPEATED.contains(&name) || (decoded && name == header::CONTENT_ENCODING) {
                 continue;
             }
-            let value = HeaderValue::from_bytes(value).map_err(|_| Unrepeatable::Unsendable)?;
-            fields.append(name, value);
+            HeaderValue::from_bytes(value).map_err(|_| Unrepeatable::Unsendable)?;
+            put(spelled, value);
         }
         for (name, value) in &self.added {
-            fields.insert(name.clone(), value.clone());
+            put(name.as_str().as_bytes(), value.as_bytes());
         }
-        Ok(fields)
+        Ok(lines)
     }
+}
+
+/// Whether a field differs from request to request and is not repeated: sets that differ in these alone are one.
+fn is_made_anew(name: &[u8]) -> bool {
+    match name.len() {
+        4 => name.eq_ignore_ascii_case(b"host"),
+        11 => name.eq_ignore_ascii_case(b"traceparent"),
+        14 => name.eq_ignore_ascii_case(b"content-length"),
+        _ => false,
+    }
+}
+
+/// Whether a byte of a target leaves its request line one line of three words. A fragment is no part of a request.
+fn may_be_in_target(byte: u8) -> bool {
+    byte > b' ' && byte != 0x7f && byte != b'#'
 }
 
 /// Path and query of an absolute-form target (`http://host/path`); any other target as it is.

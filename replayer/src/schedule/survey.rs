@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use hyper::Method;
 use understudy_captures::capture::CaptureError;
 use understudy_captures::{Capture, Exchange};
 
@@ -126,7 +125,7 @@ impl Pass {
         self.before.arrive(selected.recorded);
         self.after.arrive(offset);
         self.ends = Some((self.ends.map_or(offset, |(first, _)| first), offset));
-        if !is_safe(plan, &selected.prepared.method, &selected.exchange) {
+        if !is_safe(plan, &selected.exchange) {
             self.refused.add(&selected.exchange);
         }
         self.recorded.push(recorded(plan, &selected.exchange, labels));
@@ -201,17 +200,18 @@ impl Unsafe {
 }
 
 /// Whether sending this again changes nothing, as far as HTTP, the preset or the plan say.
-fn is_safe(plan: &Plan, method: &Method, exchange: &Exchange) -> bool {
-    if plan.safety.allow_unsafe || *method == Method::GET || *method == Method::HEAD {
+fn is_safe(plan: &Plan, exchange: &Exchange) -> bool {
+    let method = &exchange.request.method[..];
+    if plan.safety.allow_unsafe || matches!(method, b"GET" | b"HEAD") {
         return true;
     }
     let path = exchange.path();
-    plan.preset.is_safe(method.as_str().as_bytes(), path)
+    plan.preset.is_safe(method, path)
         || plan
             .safety
             .allowed
             .iter()
-            .any(|(allowed, pattern)| allowed == method.as_str() && matches(pattern.as_bytes(), path))
+            .any(|(allowed, pattern)| allowed.as_bytes() == method && matches(pattern.as_bytes(), path))
 }
 
 /// Whether `path` is `pattern`, or begins with what stands before its final `*`.

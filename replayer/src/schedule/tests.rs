@@ -139,12 +139,11 @@ fn a_request_is_prepared_without_what_belongs_to_its_connection() {
     let mut plan = plan_at(Pace::Speed(1.0));
     plan.headers = vec![("x-tenant".parse().unwrap(), "injected".parse().unwrap())];
     let prepared = Preparation::of(&plan).prepare(&recorded).unwrap();
-    let mut fields: Vec<String> =
-        prepared.fields.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect();
-    fields.sort();
+    let fields = String::from_utf8(prepared.fields.to_vec()).unwrap();
     assert_eq!(
         fields,
-        ["content-type: application/json", "x-kept: one", "x-kept: two", "x-tenant: injected"]
+        "content-type: application/json\r\nX-Kept: one\r\nx-kept: two\r\nx-tenant: injected\r\n",
+        "as spelled, in their order"
     );
     assert_eq!((prepared.body, prepared.has_length), (recorded.body.bytes, true));
 }
@@ -154,9 +153,10 @@ fn a_decoded_body_is_not_announced_as_coded() {
     let mut recorded = predict(Duration::ZERO, "good").request;
     recorded.headers.push("Content-Encoding", "gzip");
     let mut preparation = Preparation::of(&plan_at(Pace::Speed(1.0)));
-    assert!(preparation.prepare(&recorded).unwrap().fields.contains_key("content-encoding"));
+    let announced = |fields: &[u8]| fields.windows(17).any(|window| window == b"Content-Encoding:");
+    assert!(announced(&preparation.prepare(&recorded).unwrap().fields));
     recorded.body.decoded_from = Some("gzip".into());
-    assert!(!preparation.prepare(&recorded).unwrap().fields.contains_key("content-encoding"));
+    assert!(!announced(&preparation.prepare(&recorded).unwrap().fields));
 }
 
 #[test]
@@ -174,8 +174,8 @@ fn what_cannot_be_repeated_exactly_is_left_out_and_counted() {
     let absolute = exchange(at, "GET", "http://production/path?q=1", b"");
     let exchanges = vec![truncated, http2, upgrade, fragment, space, star, absolute, predict(at, "good")];
     let mut selection = select(exchanges, &plan_at(Pace::Speed(1.0)));
-    let targets: Vec<String> = selection.by_ref().map(|s| s.unwrap().prepared.target.to_string()).collect();
-    assert_eq!(targets, ["/path?q=1", "/predict"]);
+    let targets: Vec<_> = selection.by_ref().map(|s| s.unwrap().prepared.target).collect();
+    assert_eq!(targets, [&b"/path?q=1"[..], b"/predict"]);
     let left_out: Vec<(Unrepeatable, u64)> = selection.left_out().collect();
     assert_eq!(
         left_out,
@@ -197,8 +197,7 @@ fn every_target_is_kept_to_the_byte_or_left_out() {
         let recorded = exchange.request.target.clone();
         if let Some(selected) = select(vec![exchange], &plan_at(Pace::Speed(1.0))).next() {
             let selected = selected.unwrap();
-            let sent = selected.prepared.target.to_string();
-            prop_assert_eq!(sent.as_bytes(), &recorded[..]);
+            prop_assert_eq!(selected.prepared.target, recorded);
         }
     });
 }
