@@ -95,10 +95,8 @@ impl Preset {
         };
         match name {
             "kubesentiment" => {
-                let shape = Shape::Pointers {
-                    label: Pointer::to("/label"),
-                    score: Some(Pointer::to("/score")),
-                };
+                let shape =
+                    Shape::Pointers { label: Pointer::to("/label"), score: Some(Pointer::to("/score")) };
                 Ok(known(
                     &["/text"],
                     shape,

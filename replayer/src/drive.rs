@@ -142,10 +142,7 @@ impl<'a> Run<'a> {
         let shared = Arc::new(Shared {
             clock,
             routes: self.routes,
-            label: Label {
-                run: self.run_id.to_owned(),
-                trace: rand::random::<u64>() | 1,
-            },
+            label: Label { run: self.run_id.to_owned(), trace: rand::random::<u64>() | 1 },
             pace: plan.pace,
             timeout: plan.timeout,
             warmup: plan.warmup,

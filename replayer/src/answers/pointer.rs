@@ -90,7 +90,8 @@ impl<'p, 'de> Place<'_, 'p, 'de> {
     fn below(&self, token: impl Fn(&str) -> bool) -> u8 {
         let mut below = 0;
         for (bit, wanted) in self.wanted.iter().enumerate() {
-            let leads = self.here & (1 << bit) != 0 && wanted.tokens.get(self.depth).is_some_and(|t| token(t));
+            let leads =
+                self.here & (1 << bit) != 0 && wanted.tokens.get(self.depth).is_some_and(|t| token(t));
             below |= u8::from(leads) << bit;
         }
         below

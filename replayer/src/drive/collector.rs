@@ -98,8 +98,7 @@ impl Collector<'_> {
             candidates: self.plan.candidates.iter().map(|candidate| candidate.name.clone()).collect(),
             kinds: Kind::ALL.iter().map(|kind| kind.name().to_owned()).collect(),
         };
-        let outcome_log =
-            OutcomeLog::create(self.dir, &header).map_err(unwritable(outcomes_path.clone()))?;
+        let outcome_log = OutcomeLog::create(self.dir, &header).map_err(unwritable(outcomes_path.clone()))?;
         let file = File::create_new(&latency_path).map_err(unwritable(latency_path.clone()))?;
         let mut file = BufWriter::new(file);
         let mut serializer = V2DeflateSerializer::new();
@@ -230,9 +229,7 @@ fn answer(labels: &mut Labels, plan: &Plan, coding: Coding, bytes: &[u8]) -> Opt
         Coding::Identity => return labels.answer(&plan.preset, bytes),
         Coding::Gzip => decode(MultiGzDecoder::new(bytes)),
         // `deflate` is zlib by its definition, and raw in the habit of some servers.
-        Coding::Deflate => {
-            decode(ZlibDecoder::new(bytes)).or_else(|| decode(DeflateDecoder::new(bytes)))
-        }
+        Coding::Deflate => decode(ZlibDecoder::new(bytes)).or_else(|| decode(DeflateDecoder::new(bytes))),
     };
     labels.answer(&plan.preset, &decoded?)
 }

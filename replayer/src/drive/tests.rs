@@ -14,6 +14,7 @@ use understudy_captures::{Capture, Exchange};
 use self::server::{Manner, Server};
 use super::*;
 use crate::outcome::Kind;
+use crate::outcome::log::Outcomes;
 use crate::plan::Candidate;
 use crate::plan::fixture::plan;
 use crate::schedule::fixture::{exchange, predict, write};
@@ -162,29 +163,28 @@ fn the_run_directory_holds_outcomes_and_latency_that_others_can_read() {
     stage.plan.warmup = Duration::from_millis(100);
     let rehearsal = stage.run().unwrap();
 
-    let packed = std::fs::File::open(rehearsal.dir().join(outcome_log::FILE_NAME)).unwrap();
-    let mut unpacked = zstd::stream::read::Decoder::new(packed).unwrap();
-    let header: serde_json::Value = rmp_serde::decode::from_read(&mut unpacked).unwrap();
-    assert_eq!(header["format"], "understudy-outcomes");
-    assert_eq!(header["candidates"], serde_json::json!(["a"]));
-    assert_eq!(header["kinds"].as_array().unwrap().len(), Kind::ALL.len());
-    let fields: Vec<&str> =
-        header["fields"].as_array().unwrap().iter().map(|f| f.as_str().unwrap()).collect();
-    let mut lags = Vec::new();
-    for outcome in &rehearsal.outcomes {
-        let record: Vec<serde_json::Value> = rmp_serde::decode::from_read(&mut unpacked).unwrap();
-        let field = |name: &str| &record[fields.iter().position(|field| *field == name).unwrap()];
-        assert_eq!(record.len(), fields.len());
-        assert_eq!(*field("exchange"), outcome.exchange);
-        assert_eq!(*field("intended"), outcome.intended);
-        assert_eq!(*field("end"), outcome.response_time());
-        assert_eq!((field("label").as_str(), field("score").as_f64()), (Some("POSITIVE"), Some(0.875)));
-        assert_eq!(field("warmup").as_bool(), Some(outcome.warmup));
-        lags.push(field("dispatched").as_u64().unwrap());
-    }
-    assert_eq!(lags, rehearsal.outcomes.iter().map(Outcome::lag).collect::<Vec<_>>());
-    let footer: serde_json::Value = rmp_serde::decode::from_read(&mut unpacked).unwrap();
-    assert_eq!(footer, serde_json::json!({"end": 200}));
+    let mut file = Outcomes::open(&rehearsal.dir()).unwrap();
+    assert_eq!(
+        (&file.header().run_id, &file.header().candidates[..]),
+        (&rehearsal.run_id, &["a".to_owned()][..])
+    );
+    let written = file.block().unwrap().unwrap();
+    assert!(file.block().unwrap().is_none(), "the file came to its end");
+    assert_eq!(file.labels(), ["POSITIVE"]);
+    // The file keeps microseconds.
+    let rounded = |outcome: &Outcome| {
+        let whole = |instant: u64| instant / 1_000 * 1_000;
+        Outcome {
+            intended: whole(outcome.intended),
+            dispatched: whole(outcome.dispatched),
+            sent: whole(outcome.sent),
+            first_byte: whole(outcome.first_byte),
+            end: whole(outcome.end),
+            ..*outcome
+        }
+    };
+    assert_eq!(written, rehearsal.outcomes.iter().map(rounded).collect::<Vec<_>>());
+    assert_eq!(written[0].answer.and_then(|answer| answer.score), Some(0.875));
 
     use base64::Engine as _;
     use hdrhistogram::serialization::Deserializer;

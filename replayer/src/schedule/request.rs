@@ -99,11 +99,7 @@ impl Unrepeatable {
 impl Preparation {
     /// For the candidates and added fields of a plan.
     pub fn of(plan: &Plan) -> Preparation {
-        Preparation {
-            known: HashMap::new(),
-            key: Vec::new(),
-            added: plan.headers.clone(),
-        }
+        Preparation { known: HashMap::new(), key: Vec::new(), added: plan.headers.clone() }
     }
 
     /// Makes one request ready, or says why that cannot be done faithfully.

@@ -141,8 +141,7 @@ fn a_request_is_prepared_without_what_belongs_to_its_connection() {
     let prepared = Preparation::of(&plan).prepare(&recorded).unwrap();
     let fields = String::from_utf8(prepared.fields.to_vec()).unwrap();
     assert_eq!(
-        fields,
-        "content-type: application/json\r\nX-Kept: one\r\nx-kept: two\r\nx-tenant: injected\r\n",
+        fields, "content-type: application/json\r\nX-Kept: one\r\nx-kept: two\r\nx-tenant: injected\r\n",
         "as spelled, in their order"
     );
     assert_eq!((prepared.body, prepared.has_length), (recorded.body.bytes, true));

@@ -67,8 +67,18 @@ fn every_framing_is_read_wherever_it_is_cut() {
         ("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", 200, None, true),
         ("HTTP/1.1 204 No Content\r\n\r\n", 204, None, true),
         ("HTTP/1.1 304 Not Modified\r\nContent-Length: 9\r\n\r\n", 304, None, true),
-        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n", 200, Some("abcde"), true),
-        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX-Sum: 1\r\n\r\n", 200, Some("a"), true),
+        (
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2;x=y\r\nde\r\n0\r\n\r\n",
+            200,
+            Some("abcde"),
+            true,
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX-Sum: 1\r\n\r\n",
+            200,
+            Some("a"),
+            true,
+        ),
         ("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx", 200, Some("x"), true),
         ("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 1\r\n\r\nx", 200, Some("x"), false),
         ("HTTP/1.0 200 OK\r\nContent-Length: 1\r\n\r\nx", 200, Some("x"), false),
@@ -88,7 +98,8 @@ fn every_framing_is_read_wherever_it_is_cut() {
 
 #[test]
 fn what_may_be_smuggled_ends_the_connection_or_is_no_response() {
-    let both = b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n";
+    let both =
+        b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n";
     assert_eq!(cut_everywhere(both, false, false), Ok(Some((200, Some(b"a".to_vec()), false))));
     let unasked = b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nxHTTP/1.1 200 OK\r\n";
     assert_eq!(read(&[unasked], false, false), Ok(Some((200, Some(b"x".to_vec()), false))));
@@ -104,7 +115,11 @@ fn what_may_be_smuggled_ends_the_connection_or_is_no_response() {
     ] {
         assert_eq!(cut_everywhere(response.as_bytes(), false, false), Err(Malformed), "{response}");
     }
-    assert_eq!(read(&[b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nab"], false, true), Err(Malformed), "cut short");
+    assert_eq!(
+        read(&[b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nab"], false, true),
+        Err(Malformed),
+        "cut short"
+    );
 }
 
 #[test]
@@ -151,7 +166,8 @@ fn an_answer_to_half_a_body_is_an_answer_but_nothing_follows_it() {
         let mut wire = Wire::connect(address, scratch()).await.unwrap();
         let body = vec![b'x'; 32 << 20];
         let mut seen = Seen::default();
-        let head = |out: &mut Vec<u8>| out.extend_from_slice(b"POST / HTTP/1.1\r\nContent-Length: 33554432\r\n\r\n");
+        let head =
+            |out: &mut Vec<u8>| out.extend_from_slice(b"POST / HTTP/1.1\r\nContent-Length: 33554432\r\n\r\n");
         let complete = wire.exchange(head, &body, false, &mut seen).await.unwrap();
         assert_eq!((seen.status, complete.persistent), (413, false));
     });
@@ -171,7 +187,8 @@ fn a_large_body_arrives_whole() {
     block_on(async {
         let mut wire = Wire::connect(address, scratch()).await.unwrap();
         let mut seen = Seen::default();
-        let head = |out: &mut Vec<u8>| out.extend_from_slice(b"POST / HTTP/1.1\r\nContent-Length: 4194304\r\n\r\n");
+        let head =
+            |out: &mut Vec<u8>| out.extend_from_slice(b"POST / HTTP/1.1\r\nContent-Length: 4194304\r\n\r\n");
         let complete = wire.exchange(head, &body, false, &mut seen).await.unwrap();
         assert_eq!((seen.status, complete.persistent), (200, true));
     });

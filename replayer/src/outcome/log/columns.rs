@@ -134,14 +134,26 @@ pub(super) fn read(mut raw: &[u8], records: usize) -> Result<(&[u8], Vec<Outcome
     for place in &mut varints {
         *place = column()?;
     }
-    let [candidate, iteration, status, exchange, intended, dispatched, sent, first_byte, end, received, label] =
-        &mut varints;
+    let [
+        candidate,
+        iteration,
+        status,
+        exchange,
+        intended,
+        dispatched,
+        sent,
+        first_byte,
+        end,
+        received,
+        label,
+    ] = &mut varints;
     let planes = column()?;
     if !raw.is_empty() || flags.len() != records || planes.len() % 4 != 0 {
         return Err(Malformed);
     }
     let scores = planes.len() / 4;
-    let mut score = (0..scores).map(|at| f32::from_le_bytes([0, 1, 2, 3].map(|plane| planes[plane * scores + at])));
+    let mut score =
+        (0..scores).map(|at| f32::from_le_bytes([0, 1, 2, 3].map(|plane| planes[plane * scores + at])));
 
     let mut before = Before::default();
     let mut outcomes = Vec::with_capacity(records);
