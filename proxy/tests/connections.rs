@@ -35,9 +35,10 @@ impl Drop for Kept {
 /// Starts a process and returns the first line that begins so.
 fn start(command: &mut Command, mark: &str) -> (Kept, String) {
     let mut kept = Kept(command.stdout(Stdio::piped()).spawn().unwrap());
-    let lines = BufReader::new(kept.0.stdout.take().unwrap()).lines();
-    let line =
-        lines.map_while(Result::ok).find(|line| line.contains(mark)).expect("it says that it is ready");
+    let mut lines = BufReader::new(kept.0.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let line = lines.find(|line| line.contains(mark)).expect("it says that it is ready");
+    // It may say more later (a test that takes long does), and must not die of nobody's listening.
+    std::thread::spawn(move || lines.for_each(drop));
     (kept, line)
 }
 
