@@ -1,11 +1,15 @@
 //! Benchmarks: what Understudy costs and how exact it is, as ratios against peers and bare baselines in the same run.
 //!
 //! `cargo run --release -p understudy-tests --bin bench` runs all of them and prints the tables of
-//! `docs/performance.md`; naming one (`sidecar`, `throughput`, `lag`, `sanitize`) runs that one. Loopback
-//! only, bounded in time. `scale [EXCHANGES]` is not among all of them: it takes gigabytes of disk.
+//! `docs/performance.md`; naming one (`sidecar`, `latency`, `loss`, `memory`, `throughput`, `lag`, `sanitize`) runs that
+//! one. Loopback only, bounded in time. `memory --seconds N` takes as long as is said. `scale [EXCHANGES]` is not among
+//! all of them: it takes gigabytes of disk.
 
 mod cpu;
 mod lag;
+mod latency;
+mod loss;
+mod memory;
 mod sanitize;
 mod scale;
 mod sidecar;
@@ -15,6 +19,11 @@ mod throughput;
 use std::io::Write;
 
 use anyhow::{Result, bail};
+
+const ALL: [&str; 7] = ["sidecar", "latency", "loss", "memory", "throughput", "lag", "sanitize"];
+
+/// Of these nothing is measured in this process; `UNDERSTUDY_PROGRAMS` may name a folder of programs built before.
+const OUTSIDE: [&str; 4] = ["sidecar", "latency", "loss", "memory"];
 
 fn main() -> Result<()> {
     let out = &mut std::io::stdout();
@@ -27,19 +36,27 @@ fn main() -> Result<()> {
     if wanted.first().is_some_and(|w| w == "scale") {
         return scale::run(&wanted[1..], out);
     }
-    if cfg!(debug_assertions) {
+    if wanted.is_empty() {
+        wanted = ALL.map(String::from).to_vec();
+    }
+    let memory = wanted.first().is_some_and(|w| w == "memory");
+    let outside = memory || wanted.iter().all(|w| OUTSIDE.contains(&w.as_str()));
+    if cfg!(debug_assertions) && !(outside && std::env::var_os("UNDERSTUDY_PROGRAMS").is_some()) {
         bail!("figures of a debug build mean nothing: cargo run --release -p understudy-tests --bin bench");
     }
-    if wanted.is_empty() {
-        wanted = ["sidecar", "throughput", "lag", "sanitize"].map(String::from).to_vec();
+    if memory {
+        return memory::run(&wanted[1..], out);
     }
     for name in wanted {
         match name.as_str() {
             "sidecar" => sidecar::run(out)?,
+            "latency" => latency::run(out)?,
+            "loss" => loss::run(out)?,
+            "memory" => memory::run(&[], out)?,
             "throughput" => throughput::run(out)?,
             "lag" => lag::run(out)?,
             "sanitize" => sanitize::run(out)?,
-            other => bail!("no benchmark {other:?}; there are: sidecar, throughput, lag, sanitize, scale"),
+            other => bail!("no benchmark {other:?}; there are: {}, scale", ALL.join(", ")),
         }
         writeln!(out)?;
     }

@@ -1,4 +1,4 @@
-//! What the sidecar costs, recording on and off, against nginx and haproxy.
+//! What the sidecar costs, recording on and off, against nginx, nginx that copies each request (`mirror`), and haproxy.
 //!
 //! Two loads, because they answer two questions. *At full load* says how much traffic a core carries. There, a busier
 //! machine hands the data thread more at a time, which makes it cheaper a request; so a fair comparison of recording on
@@ -20,7 +20,11 @@ const SECONDS: u32 = 4;
 const CONNECTIONS: u32 = 64;
 /// At a fixed rate: connections, and requests a second on each.
 const FIXED: (u32, u32) = (16, 500);
-const BODY: &str = r#"{"text":"the lens is sharp, but the menu is a maze"}"#;
+pub(crate) const BODY: &str = r#"{"text":"the lens is sharp, but the menu is a maze"}"#;
+/// Places of those that ratios are taken to.
+const NGINX: usize = 0;
+const MIRROR: usize = 2;
+const OFF: usize = 3;
 
 /// One thing in the middle, and the CPU account of what it forwards with.
 struct Contender<'a> {
@@ -44,6 +48,8 @@ pub(crate) fn run(out: &mut dyn Write) -> Result<()> {
     let app = Nginx::answering()?;
     let nginx = Nginx::forwarding(&app.listen)?;
     let haproxy = Haproxy::forwarding(&app.listen)?;
+    let shadow = Nginx::answering()?;
+    let mirror = Nginx::mirroring(&app.listen, &shadow.listen)?;
     let (off_dir, on_dir) = (tempfile::tempdir()?, tempfile::tempdir()?);
     let off = Sidecar::start(&app.listen, off_dir.path(), &["--no-record"])?;
     let on = Sidecar::start(&app.listen, on_dir.path(), &[])?;
@@ -56,6 +62,7 @@ pub(crate) fn run(out: &mut dyn Write) -> Result<()> {
     let contenders = [
         contender("nginx `proxy_pass`", nginx.listen.as_str(), nginx.worker()?, None),
         contender("haproxy", haproxy.listen.as_str(), haproxy.worker()?, None),
+        contender("nginx `mirror`", mirror.listen.as_str(), mirror.worker()?, None),
         contender("sidecar, recording off", off.listen.as_str(), off.process.pid(), Some("data")),
         contender("sidecar, recording on", on.listen.as_str(), on.process.pid(), Some("data")),
     ];
@@ -69,7 +76,7 @@ pub(crate) fn run(out: &mut dyn Write) -> Result<()> {
         out,
         "POST of a 50-byte text, answers of 110 bytes; medians (and span) of {ROUNDS} alternating rounds of {SECONDS} s. For \
          the sidecar its data thread; *whole* counts its recorder, too. Ratios are of requests a CPU-second: above 1 is \
-         better.\n"
+         better. `mirror` sends each request to a second service, too, and keeps no answer; that service is not counted.\n"
     )?;
     compare(
         out,
@@ -109,8 +116,7 @@ fn compare(
             }
         }
     }
-    let nginx = table::median(&costs[0].data);
-    let off = table::median(&costs[2].data);
+    let [nginx, mirror, off] = [NGINX, MIRROR, OFF].map(|place| table::median(&costs[place].data));
     let rows: Vec<Vec<String>> = contenders
         .iter()
         .zip(&costs)
@@ -122,11 +128,16 @@ fn compare(
                 format!("{figure:.1} ({low:.1}-{high:.1})"),
                 format!("{:.2}", nginx / figure),
                 format!("{:.2}", off / figure),
+                format!("{:.2}", mirror / figure),
                 format!("{:.2}", nginx / table::median(&cost.whole)),
             ]
         })
         .collect();
-    table::write(out, &[title, "CPU µs a request", "to nginx", "to recording off", "whole, to nginx"], &rows)
+    table::write(
+        out,
+        &[title, "CPU µs a request", "to nginx", "to recording off", "to mirror", "whole, to nginx"],
+        &rows,
+    )
 }
 
 /// CPU seconds of the threads that carry traffic, and of the whole process.
@@ -134,6 +145,7 @@ fn account(contender: &Contender<'_>) -> Result<(f64, f64)> {
     Ok((cpu::seconds(contender.pid, contender.threads)?, cpu::seconds(contender.pid, None)?))
 }
 
+/// Ends a sidecar and returns what its capture says.
 fn close(sidecar: Sidecar, captures: &Path) -> Result<serde_json::Value> {
     sidecar.process.signal(Signal::TERM)?;
     sidecar.process.wait()?;

@@ -3,6 +3,7 @@
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use rustix::process::{Pid, Signal, kill_process};
@@ -40,9 +41,10 @@ pub struct Load {
     pub seconds: f64,
 }
 
-/// An address that was free a moment ago, for programs that cannot bind port 0 and say what they got.
+/// An address that was free a moment ago, for programs that cannot bind port 0 and say what they got. Connections start
+/// from 127.0.0.1, so none of them takes the port meanwhile, or connects to itself.
 pub fn free_address() -> Result<String> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string())
+    Ok(TcpListener::bind("127.0.0.2:0")?.local_addr()?.to_string())
 }
 
 /// Answers of 110 bytes, of none, and a refusal.
@@ -50,6 +52,14 @@ const ANSWERS: &str = r#"
 location / { default_type application/json; return 200 '{"label":"POSITIVE","score":0.9998,"inference_time_ms":35.21,"model_name":"distilbert-sst-2","text_length":57}'; }
 location /empty { return 204; }
 location /missing { return 404 'no such thing'; }"#;
+
+/// Directives that pass a request on.
+fn forward(to: &str) -> String {
+    format!(
+        "proxy_pass http://{to}; proxy_http_version 1.1; proxy_set_header Connection ''; proxy_set_header Host $host; \
+         access_log off;"
+    )
+}
 
 // === impl Nginx ===
 
@@ -71,32 +81,34 @@ impl Nginx {
 
     /// Forwards to `upstream` with kept connections, as its manual advises.
     pub fn forwarding(upstream: &str) -> Result<Nginx> {
-        Self::start(
-            &format!(
-                "location / {{ proxy_pass http://{upstream}; proxy_http_version 1.1; proxy_set_header Connection ''; \
-             proxy_set_header Host $host; access_log off; }}"
-            ),
-            "",
-        )
+        Self::start_before(&[("up", upstream)], &format!("location / {{ {} }}", forward("up")), "")
+    }
+
+    /// The same, and sends a copy of each request to `shadow`.
+    pub fn mirroring(upstream: &str, shadow: &str) -> Result<Nginx> {
+        let locations = format!(
+            "location / {{ mirror /copy; {} }}\nlocation = /copy {{ internal; {} }}",
+            forward("up"),
+            forward("shadow$request_uri")
+        );
+        Self::start_before(&[("up", upstream), ("shadow", shadow)], &locations, "")
     }
 
     fn start(locations: &str, protocol: &str) -> Result<Nginx> {
+        Self::start_before(&[], locations, protocol)
+    }
+
+    /// Kept connections need an upstream block by name; nginx has no shorter way.
+    fn start_before(upstreams: &[(&str, &str)], locations: &str, protocol: &str) -> Result<Nginx> {
         let dir = tempfile::tempdir()?;
         let listen = free_address()?;
-        // A forwarded address needs an upstream block for kept connections; nginx has no shorter way.
-        let (upstreams, locations) = match locations.split_once("proxy_pass http://") {
-            Some((before, after)) => {
-                let (address, rest) = after.split_once(';').context("proxy_pass has an end")?;
-                (
-                    format!("upstream up {{ server {address}; keepalive 256; }}"),
-                    format!("{before}proxy_pass http://up;{rest}"),
-                )
-            }
-            None => (String::new(), locations.to_owned()),
-        };
+        let upstreams: String = upstreams
+            .iter()
+            .map(|(name, address)| format!("upstream {name} {{ server {address}; keepalive 256; }}\n"))
+            .collect();
         let config = format!(
             "worker_processes 1; pid {d}/pid; error_log {d}/error.log warn; user root;\n\
-             events {{ worker_connections 4096; }}\n\
+             worker_rlimit_nofile 20000; events {{ worker_connections 16384; }}\n\
              http {{ log_format instants '$msec $status $request_method $request_uri';\n\
              access_log {d}/access.log instants; client_body_temp_path {d}/b; proxy_temp_path {d}/p;\n\
              fastcgi_temp_path {d}/f; uwsgi_temp_path {d}/u; scgi_temp_path {d}/s;\n\
@@ -104,11 +116,30 @@ impl Nginx {
              server {{ listen {listen} {protocol}; {locations} }} }}\n",
             d = dir.path().display()
         );
-        let path = dir.path().join("nginx.conf");
-        std::fs::write(&path, config)?;
-        // nginx goes to the background only after it listens, so its end is its readiness.
-        succeed(Command::new("nginx").arg("-c").arg(&path).arg("-p").arg(dir.path()))?;
-        Ok(Nginx { listen, dir })
+        std::fs::write(dir.path().join("nginx.conf"), config)?;
+        let nginx = Nginx { listen, dir };
+        nginx.serve()?;
+        Ok(nginx)
+    }
+
+    /// nginx goes to the background only after it listens, so its end is its readiness.
+    fn serve(&self) -> Result<()> {
+        let dir = self.dir.path();
+        succeed(Command::new("nginx").arg("-c").arg(dir.join("nginx.conf")).arg("-p").arg(dir))?;
+        Ok(())
+    }
+
+    /// Stops at once, whatever is under way, and listens again at the same address.
+    pub fn restart(&self) -> Result<()> {
+        let master = self.master()?;
+        kill_process(Pid::from_raw(master).context("nginx has a pid")?, Signal::TERM)?;
+        // It is no child of ours, so its end is no event; it takes its pid file with it.
+        let deadline = Instant::now() + PATIENCE;
+        while self.dir.path().join("pid").exists() {
+            anyhow::ensure!(Instant::now() < deadline, "nginx {master} does not end");
+            std::thread::park_timeout(Duration::from_millis(5));
+        }
+        self.serve()
     }
 
     /// Process id of its only worker.
@@ -209,6 +240,32 @@ pub fn h2load_at(
     counted(command.arg(url))
 }
 
+/// Response times in milliseconds, from sending a request to the end of its answer, at `rate` requests a second spread
+/// evenly over `connections`: connection n sends n-th, and again after `connections / rate` seconds.
+pub fn h2load_times(
+    url: &str,
+    rate: u32,
+    connections: u32,
+    seconds: u32,
+    body: &Path,
+) -> Result<(Load, Vec<f64>)> {
+    let log = tempfile::NamedTempFile::new()?;
+    let mut command = Command::new("h2load");
+    command.args(["--h1", "-t1", "-n", &(rate * seconds).to_string(), "-c", &connections.to_string()]);
+    command.args([
+        "-r1",
+        &format!("--rate-period={}ms", 1000 / rate),
+        &format!("--rps={}", rate / connections),
+    ]);
+    command.arg("-d").arg(body).args(["-H", "content-type: application/json", "--log-file"]).arg(log.path());
+    let load = counted(command.arg(url))?;
+    // A line: start in microseconds of the clock, status, microseconds to the end of the answer.
+    let micros = |line: &str| line.split_whitespace().nth(2).and_then(|field| field.parse::<f64>().ok());
+    let text = std::fs::read_to_string(log.path())?;
+    let times: Option<Vec<f64>> = text.lines().map(|line| Some(micros(line)? / 1e3)).collect();
+    Ok((load, times.context("h2load logs three numbers a request")?))
+}
+
 /// What h2load printed.
 fn counted(command: &mut Command) -> Result<Load> {
     let output = succeed(command)?.stdout;
@@ -299,7 +356,7 @@ impl Prometheus {
 
     /// Asks for an instant vector until it has at least one sample that satisfies `enough`; a scrape has no other event.
     pub fn await_value(&self, query: &str, enough: impl Fn(f64) -> bool) -> Result<f64> {
-        let deadline = std::time::Instant::now() + PATIENCE;
+        let deadline = Instant::now() + PATIENCE;
         let url = format!("http://{}/api/v1/query", self.listen);
         loop {
             let mut command = Command::new("curl");
@@ -309,8 +366,8 @@ impl Prometheus {
             let value = answer["data"]["result"][0]["value"][1].as_str().and_then(|v| v.parse().ok());
             match value {
                 Some(value) if enough(value) => return Ok(value),
-                _ if std::time::Instant::now() > deadline => anyhow::bail!("{query} stayed at {answer}"),
-                _ => std::thread::park_timeout(std::time::Duration::from_millis(200)),
+                _ if Instant::now() > deadline => anyhow::bail!("{query} stayed at {answer}"),
+                _ => std::thread::park_timeout(Duration::from_millis(200)),
             }
         }
     }

@@ -1,5 +1,6 @@
 //! Our own binaries, built from this tree.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -9,25 +10,35 @@ use serde_json::Value;
 
 use crate::process::{Finished, Running, finish, succeed};
 
-/// Path of one of our binaries, in the profile that the caller itself was built with.
+/// Path of one of our binaries, in the profile that the caller itself was built with; or in the folder that
+/// `UNDERSTUDY_PROGRAMS` names, as they lie there.
 pub fn program(name: &str) -> PathBuf {
     static DIR: OnceLock<PathBuf> = OnceLock::new();
-    DIR.get_or_init(|| {
-        let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        build.args(["build", "--quiet", "--manifest-path"]);
-        build.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"));
-        // As the tests themselves are built: another selection would unify other features and compile dependencies again.
+    DIR.get_or_init(|| std::env::var_os("UNDERSTUDY_PROGRAMS").map_or_else(build, PathBuf::from)).join(name)
+}
+
+/// Builds what the caller may start, and returns where it is.
+fn build() -> PathBuf {
+    let me = std::env::current_exe().expect("a running program has a path");
+    // target/PROFILE/bench or target/PROFILE/deps/scenario-HASH
+    let dir = me.ancestors().skip(1).find(|d| !d.ends_with("deps")).expect("below target/");
+    let mut build = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    build.args(["build", "--quiet", "--manifest-path"]);
+    build.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml"));
+    // Selected as the caller is: another selection would unify other features and compile dependencies again.
+    if dir.ends_with("release") {
+        build.args(["--workspace", "--release"]);
+        build.args([
+            "--bin=bench",
+            "--bin=understudy",
+            "--bin=understudy-proxy",
+            "--bin=understudy-sentiment",
+        ]);
+    } else {
         build.args(["--workspace", "--bins", "--tests"]);
-        let me = std::env::current_exe().expect("a running program has a path");
-        // target/PROFILE/bench or target/PROFILE/deps/scenario-HASH
-        let dir = me.ancestors().skip(1).find(|d| !d.ends_with("deps")).expect("below target/");
-        if dir.ends_with("release") {
-            build.arg("--release");
-        }
-        succeed(&mut build).expect("our own programs build");
-        dir.to_path_buf()
-    })
-    .join(name)
+    }
+    succeed(&mut build).expect("our own programs build");
+    dir.to_path_buf()
 }
 
 /// A running sidecar.
@@ -88,6 +99,16 @@ impl Sentiment {
         let (_, listen) = ready.split_once("listening on ").context("the ready line names the address")?;
         Ok(Sentiment { listen: listen.split([',', ' ']).next().unwrap_or_default().to_owned(), process })
     }
+}
+
+/// Values of a page of metrics, by name with labels.
+pub fn metrics(admin: &str) -> Result<BTreeMap<String, f64>> {
+    let page = crate::peers::fetch(&format!("http://{admin}/metrics"))?;
+    let samples = page.lines().filter(|line| !line.starts_with('#'));
+    Ok(samples
+        .filter_map(|line| line.rsplit_once(' '))
+        .filter_map(|(name, value)| Some((name.to_owned(), value.parse().ok()?)))
+        .collect())
 }
 
 /// Runs `understudy` to its end.
