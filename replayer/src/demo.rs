@@ -256,7 +256,7 @@ fn tell_capture(review: &Review, sent: &Sent, teller: &mut Teller<'_>) -> io::Re
         teller.verbatim(&format!("after   {}", pair.after))?;
     }
     teller
-        .line("Names and street addresses in free text are not looked for; docs/privacy.md says what is.")?;
+        .line("Names and addresses are known by their look, so not every one is found: docs/privacy.md has the shares.")?;
     teller.line(&format!("dataset {}", review.dataset_id))
 }
 
