@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -15,6 +16,8 @@ use crate::table;
 
 const SECONDS: u32 = 10;
 const CONNECTIONS: u32 = 64;
+/// A share of a core that is too little to record all.
+const STARVED: &str = "0.1";
 const FATES: [&str; 8] = [
     "recorded",
     "queue_full",
@@ -35,20 +38,21 @@ pub(crate) fn run(out: &mut dyn Write) -> Result<()> {
     std::fs::write(&body, BODY)?;
 
     let full = |url: &str| wrk(url, SECONDS, CONNECTIONS, Some(&post));
-    let (most, at_most) = measured(&app, &scratch.path().join("most"), &full)?;
+    let (most, at_most) = measured(&app, &scratch.path().join("most"), &[], &full)?;
     let most_rate = most.done as f64 / most.seconds;
     let each = (most_rate / 2.0 / f64::from(CONNECTIONS)) as u32;
     let requests = u64::from(each * CONNECTIONS * SECONDS);
     let half = |url: &str| h2load_at(Some(each), url, requests, CONNECTIONS, Some(&body));
-    let (half, at_half) = measured(&app, &scratch.path().join("half"), &half)?;
+    let (half, at_half) = measured(&app, &scratch.path().join("half"), &[], &half)?;
+    let starved = measured(&app, &scratch.path().join("starved"), &["--recorder-cpu", STARVED], &full)?;
 
     writeln!(out, "### Sidecar: loss\n")?;
     writeln!(
         out,
         "{CONNECTIONS} connections for {SECONDS} s: as fast as answers come (wrk), and at half of that rate (h2load). Fates from \
-         `/metrics`.\n"
+         `/metrics`. In the last column the recorder may take {STARVED} of a core.\n"
     )?;
-    let columns = [(half, at_half), (most, at_most)];
+    let columns = [(half, at_half), (most, at_most), starved];
     let mut rows = vec![
         row("requests a second", &columns, |load, _| load.done as f64 / load.seconds),
         row("answers that clients missed", &columns, |load, _| load.failed as f64),
@@ -60,7 +64,7 @@ pub(crate) fn run(out: &mut dyn Write) -> Result<()> {
     rows.push(row("no fate", &columns, |_, page| {
         page["understudy_proxy_requests_seen_total"] - accounted(page)
     }));
-    table::write(out, &["", "at half", "at the most"], &rows)
+    table::write(out, &["", "at half", "at the most", "at the most, recorder starved"], &rows)
 }
 
 /// A load, and the metrics after it.
@@ -76,8 +80,13 @@ fn row(
 }
 
 /// A load and the metrics after it, once every request has its fate.
-fn measured(app: &Nginx, captures: &std::path::Path, load: &dyn Fn(&str) -> Result<Load>) -> Result<Column> {
-    let sidecar = Sidecar::start(&app.listen, captures, &[])?;
+fn measured(
+    app: &Nginx,
+    captures: &Path,
+    more: &[&str],
+    load: &dyn Fn(&str) -> Result<Load>,
+) -> Result<Column> {
+    let sidecar = Sidecar::start(&app.listen, captures, more)?;
     let load = load(&format!("http://{}/predict", sidecar.listen))?;
     let deadline = Instant::now() + PATIENCE;
     // The queue's end is no event for us.
