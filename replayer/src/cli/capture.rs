@@ -52,7 +52,7 @@ enum Command {
     /// Write a capture for other tools: GoReplay, HAR, JSON Lines, k6, vegeta, wrk
     Export(export::Args),
     /// Say what sanitizing does to texts, and to a model's answers and latency
-    Neutrality(neutrality::Args),
+    Neutrality(Box<neutrality::Args>),
     /// Cut some exchanges out of a capture into a new one
     Slice(Box<derive::SliceArgs>),
     /// Put captures of several pods into one, in order of corrected arrival
