@@ -35,7 +35,7 @@ fn build() -> PathBuf {
             "--bin=understudy-sentiment",
         ]);
     } else {
-        build.args(["--workspace", "--bins", "--test", "*"]);
+        build.args(["--workspace", "--bins", "--tests"]);
     }
     succeed(&mut build).expect("our own programs build");
     dir.to_path_buf()
